@@ -61,7 +61,7 @@ def simulator(ports: Ports) -> Process:
     base = f"http://127.0.0.1:{ports.gateway}/api/kommo"
     environ = {
         "MESH_SIMULATOR_PORT": str(ports.simulator),
-        "MESH_SIMULATOR_WEBHOOK_URL": f"{base}/webhook/{WEBHOOK_SECRET}",
+        "MESH_SIMULATOR_WEBHOOK_URLS": f"{base}/webhook/{WEBHOOK_SECRET}",
         "MESH_SIMULATOR_CHATS_WEBHOOK_URL": f"{base}/chats/{SCOPE_ID}",
     }
     return Process("simulator", _module("kommo_simulator"), ports.simulator, False, environ)

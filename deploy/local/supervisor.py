@@ -46,8 +46,8 @@ async def is_ready(process: Process) -> bool:
 
 async def until_ready(process: Process) -> None:
     """Return when a process answers; the caller bounds the time."""
-    while not await is_ready(process):
-        await asyncio.sleep(0.1)  # noqa: ASYNC110 - another process has no event to wait for
+    while not await is_ready(process):  # noqa: ASYNC110 - another process has no event to wait for
+        await asyncio.sleep(0.1)
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """What every service can be told from outside."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -7,10 +8,20 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+# Settings that are secrets may come as files of this directory, named like their variables in lower case.
+SECRETS_DIR = Path(os.environ.get("MESH_SECRETS_DIR", "/etc/kommo-mesh/secrets"))
+
+
 class MeshSettings(BaseSettings):
     """Settings of every process of the mesh; environment variables carry the prefix `MESH_`."""
 
-    model_config = SettingsConfigDict(env_prefix="MESH_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MESH_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None,
+    )
 
     accounts_dir: Path | None = Field(
         default=None, description="Directory with one TOML file an account; without it, KOMMO_… describes one account."
