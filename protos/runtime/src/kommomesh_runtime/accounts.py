@@ -184,12 +184,17 @@ def _guide_channel(environ: Mapping[str, str]) -> ChannelConfig | None:
     return ChannelConfig(scope_id=scope_id, channel_id=channel_id, amojo_id=amojo_id, bot_id=bot_id)
 
 
+def _business_dir(environ: Mapping[str, str]) -> Path | None:
+    return Path(environ["MESH_BUSINESS_DIR"]).resolve() if environ.get("MESH_BUSINESS_DIR") else None
+
+
 def account_from_guide(environ: Mapping[str, str]) -> Account:
     """Return the account that the variables of an integration guide (`KOMMO_…`) describe."""
     return Account(
         id=environ.get("KOMMO_ACCOUNT_ID", LOCAL_ACCOUNT_ID),
         subdomain=environ["KOMMO_ACCOUNT_SUBDOMAIN"],
         integration_id=environ.get("KOMMO_INTEGRATION_ID", ""),
+        profile=_business_dir(environ),
         channel=_guide_channel(environ),
         secrets={
             "webhook_secret": _refs("KOMMO_WEBHOOK_SECRET"),
@@ -206,6 +211,7 @@ def local_account(environ: Mapping[str, str]) -> Account:
     return Account(
         id=LOCAL_ACCOUNT_ID,
         subdomain="test",
+        profile=_business_dir(environ),
         guide_webhook="open",
         kommo_base_url=url,
         chats_base_url=url,

@@ -20,6 +20,7 @@ class MeshSettings(BaseSettings):
         frozen=True,
         extra="ignore",
         populate_by_name=True,
+        env_ignore_empty=True,
         secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None,
     )
 
