@@ -126,7 +126,12 @@ def main() -> None:
     if taken:
         say(f"something listens already where these belong: {', '.join(taken)}; see MESH_LOCAL_…_PORT in the README")
         raise SystemExit(1)
-    environ = {**os.environ, "PYTHONUNBUFFERED": "1", "MESH_DATABASE_URL": database_url(os.environ, ROOT)}
+    environ = {
+        "MESH_SIMULATOR_TIME_SCALE": "0.02",  # Kommo repeats a webhook after five minutes; six seconds will do here
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "MESH_DATABASE_URL": database_url(os.environ, ROOT),
+    }
     migrate(environ)
     asyncio.run(supervise(processes, environ, ports))
 

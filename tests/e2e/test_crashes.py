@@ -24,7 +24,7 @@ def cluster():
 async def mesh(cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory):
     folder: Path = tmp_path_factory.mktemp("mesh")
     url = cluster.make_database("mesh")
-    environ = {"MESH_SIMULATOR_TIME_SCALE": "0.002"}
+    environ = {"MESH_SIMULATOR_TIME_SCALE": "0.02"}
     async with running_mesh(folder, url, split_gateway=True, environ=environ) as running:
         yield running
 

@@ -1,0 +1,1 @@
+"""The rules of speaking to Kommo: pure, without any IO."""

@@ -1,0 +1,200 @@
+"""What Kommo's answers, and the lack of one, mean for a message."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from kommo_service.domain.outcomes import (
+    Outcome,
+    Reason,
+    RetryLater,
+    Sent,
+    TellPerson,
+    TryAnotherWay,
+    Unclear,
+)
+
+# Long enough for a queued message to show up in the talk, short enough for a client who waits.
+UNCLEAR_SECONDS = 5.0
+CONNECTION_SECONDS = 5.0
+DRIFT_LIMIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer of Kommo.
+
+    Args:
+        status: HTTP status.
+        body: the JSON object; empty for anything else.
+        is_html: the web server in front of Kommo answered, not Kommo.
+        date: the Date header.
+        drift_seconds: how far Kommo's clock is ahead of ours, by that header; 0 when unknown.
+        pause_seconds: how long the account is paused because of this answer.
+    """
+
+    status: int
+    body: Mapping[str, Any] = field(default_factory=dict)
+    is_html: bool = False
+    date: datetime | None = None
+    drift_seconds: float = 0.0
+    pause_seconds: float = 0.0
+
+    @property
+    def detail(self) -> str:
+        """What Kommo says about a failure; empty when it says nothing."""
+        return str(self.body.get("detail") or "")
+
+    @property
+    def has_next(self) -> bool:
+        """Whether the list goes on."""
+        links = self.body.get("_links")
+        return isinstance(links, dict) and bool(links.get("next"))
+
+    def embedded(self, name: str) -> Sequence[Mapping[str, Any]]:
+        """Return the items of a list of the REST API."""
+        embedded = self.body.get("_embedded")
+        return objects(embedded.get(name) if isinstance(embedded, dict) else None)
+
+
+class Failure(Enum):
+    """Why there is no answer."""
+
+    NOT_CONNECTED = "not_connected"
+    TIMED_OUT = "timed_out"
+    BROKEN_OFF = "broken_off"
+
+
+_UNANSWERED: Mapping[Failure, Outcome] = {
+    Failure.NOT_CONNECTED: RetryLater(CONNECTION_SECONDS, Reason.CONNECTION_FAILED),
+    Failure.TIMED_OUT: Unclear(UNCLEAR_SECONDS, Reason.TIMEOUT),
+    Failure.BROKEN_OFF: Unclear(UNCLEAR_SECONDS, Reason.CONNECTION_LOST),
+}
+_TALK_REFUSALS: Mapping[int, Reason] = {
+    400: Reason.INVALID_TEXT,
+    401: Reason.TOKEN_REFUSED,
+    403: Reason.SCOPE_MISSING,
+    404: Reason.TALK_NOT_FOUND,
+    422: Reason.TALK_CLOSED,
+}
+_CHANNEL_REFUSALS: Mapping[int, Reason] = {
+    400: Reason.INVALID_TEXT,
+    401: Reason.SIGNATURE_REFUSED,
+    403: Reason.SIGNATURE_REFUSED,
+    404: Reason.CHANNEL_NOT_FOUND,
+}
+
+
+def of_talk_send(answer: Answer | Failure) -> Outcome:
+    """Return what became of one `send_message` request.
+
+    Source: Kommo, sending a message to a conversation; answers 202 to 429.
+    """
+    shared = _of_any(answer)
+    if shared is not None:
+        return shared
+    assert isinstance(answer, Answer)
+    if answer.status == 402:
+        return TryAnotherWay(_payment_reason(answer.detail))
+    if 200 <= answer.status < 300:
+        return Sent(_ids(answer.body.get("id")))
+    return TryAnotherWay(_TALK_REFUSALS.get(answer.status, Reason.UNEXPECTED_ANSWER))
+
+
+def of_channel_send(answer: Answer | Failure) -> Outcome:
+    """Return what became of one `new_message` request, before a refusal is compared with the history.
+
+    Source: Kommo Chats API, sending messages; `msgid` of the answer is Kommo's id.
+    """
+    shared = _of_any(answer)
+    if shared is not None:
+        return shared
+    assert isinstance(answer, Answer)
+    if 200 <= answer.status < 300:
+        taken = answer.body.get("new_message")
+        return Sent(_ids(taken.get("msgid") if isinstance(taken, dict) else None))
+    if _is_drift(answer):
+        return TryAnotherWay(Reason.CLOCK_DRIFT)
+    return TryAnotherWay(_CHANNEL_REFUSALS.get(answer.status, Reason.UNEXPECTED_ANSWER))
+
+
+def is_refusal_of_content(answer: Answer | Failure) -> bool:
+    """Tell whether the message itself was refused, which a repeated `msgid` is as well."""
+    return isinstance(answer, Answer) and answer.status in (400, 409, 422)
+
+
+def of_read(answer: Answer | Failure) -> Unclear | TellPerson | None:
+    """Return what a read-back that did not work means for its message; None when it worked.
+
+    A talk or chat that does not exist (404) holds no message, so it counts as read.
+    """
+    if isinstance(answer, Failure):
+        reason = Reason.TIMEOUT if answer is Failure.TIMED_OUT else Reason.CONNECTION_FAILED
+        return Unclear(UNCLEAR_SECONDS, reason)
+    if answer.status == 404 or 200 <= answer.status < 300:
+        return None
+    shared = _of_any(answer)
+    if isinstance(shared, RetryLater | Unclear):
+        return Unclear(shared.after, shared.reason)
+    return TellPerson(Reason.READ_BACK_REFUSED)
+
+
+def of_talk_lookup(answer: Answer | Failure) -> Outcome | None:
+    """Return what a failed search for the talk means for a message not sent yet; None when it worked."""
+    if isinstance(answer, Answer) and answer.status == 402:
+        return TryAnotherWay(_payment_reason(answer.detail))
+    return _of_lookup(answer, _TALK_REFUSALS)
+
+
+def of_channel_lookup(answer: Answer | Failure) -> Outcome | None:
+    """Return what a failed reading of the history means for a message not sent yet; None when it worked."""
+    if isinstance(answer, Answer) and _is_drift(answer):
+        return TryAnotherWay(Reason.CLOCK_DRIFT)
+    return _of_lookup(answer, _CHANNEL_REFUSALS)
+
+
+def objects(items: object) -> Sequence[Mapping[str, Any]]:
+    """Return the objects of a JSON list; of anything else, nothing."""
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _of_lookup(answer: Answer | Failure, refusals: Mapping[int, Reason]) -> Outcome | None:
+    if isinstance(answer, Failure):
+        return RetryLater(CONNECTION_SECONDS, Reason.CONNECTION_FAILED)
+    if answer.status == 404 or 200 <= answer.status < 300:
+        return None
+    shared = _of_any(answer)
+    if isinstance(shared, RetryLater | Unclear):
+        return RetryLater(shared.after, shared.reason)
+    return shared or TryAnotherWay(refusals.get(answer.status, Reason.UNEXPECTED_ANSWER))
+
+
+def _is_drift(answer: Answer) -> bool:
+    return answer.status == 403 and not answer.is_html and abs(answer.drift_seconds) > DRIFT_LIMIT_SECONDS
+
+
+def _of_any(answer: Answer | Failure) -> Outcome | None:
+    if isinstance(answer, Failure):
+        return _UNANSWERED[answer]
+    if answer.status == 429:
+        return RetryLater(answer.pause_seconds, Reason.RATE_LIMITED)
+    if answer.status == 403 and answer.is_html:
+        return RetryLater(answer.pause_seconds, Reason.KOMMO_BANNED)
+    if answer.status >= 500 or answer.status == 408:
+        return Unclear(UNCLEAR_SECONDS, Reason.KOMMO_UNAVAILABLE)
+    if 300 <= answer.status < 400:
+        return TryAnotherWay(Reason.ACCOUNT_MOVED)
+    return None
+
+
+def _payment_reason(detail: str) -> Reason:
+    words = detail.lower()
+    if "limit" in words:
+        return Reason.QUOTA_USED_UP
+    return Reason.PLAN_LACKS_ADDON if "tariff" in words else Reason.PAYMENT_REQUIRED
+
+
+def _ids(value: object) -> tuple[str, ...]:
+    return (str(value),) if value else ()

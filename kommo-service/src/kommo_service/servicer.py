@@ -1,0 +1,117 @@
+"""SendMessage over gRPC: message in, one delivery, outcome out."""
+
+import grpc
+
+from kommo_service.adapters.metrics import SENDS
+from kommo_service.adapters.routes import Routes
+from kommo_service.domain.channel import Channel
+from kommo_service.domain.message import Message
+from kommo_service.domain.outcomes import FinalOutcome, Reason, RetryLater, Sent, TellPerson, Unclear
+from kommo_service.domain.route import Delivered
+from kommomesh.common.v1 import common_pb2
+from kommomesh.kommo.v1 import kommo_service_pb2 as service_pb
+from kommomesh.kommo.v1 import kommo_service_pb2_grpc as service_pb_grpc
+from kommomesh_runtime.logs import get_logger
+from kommomesh_runtime.parsing import from_seconds, require_text, to_time
+
+TEXT_MAXIMUM = 4096
+ID_MAXIMUM = 256
+IN_PROGRESS_SECONDS = 2.0
+_CHANNELS = {
+    common_pb2.CHANNEL_WHATSAPP: Channel.WHATSAPP,
+    common_pb2.CHANNEL_INSTAGRAM: Channel.INSTAGRAM,
+    common_pb2.CHANNEL_TELEGRAM: Channel.TELEGRAM,
+    common_pb2.CHANNEL_FACEBOOK: Channel.FACEBOOK,
+}
+_OUTCOMES = {
+    Sent: service_pb.SEND_OUTCOME_SENT,
+    RetryLater: service_pb.SEND_OUTCOME_RETRY_LATER,
+    Unclear: service_pb.SEND_OUTCOME_UNCLEAR,
+    TellPerson: service_pb.SEND_OUTCOME_TELL_PERSON,
+}
+
+log = get_logger()
+
+
+class KommoServicer(service_pb_grpc.KommoServiceServicer):
+    """See kommo_service.proto for the contract of each method.
+
+    Args:
+        routes: the transports of each account.
+    """
+
+    def __init__(self, routes: Routes) -> None:
+        self._routes = routes
+        self._in_progress: set[tuple[str, str]] = set()
+
+    async def SendMessage(
+        self, request: service_pb.SendMessageRequest, context: grpc.aio.ServicerContext
+    ) -> service_pb.SendMessageResponse:
+        """Send one message."""
+        message = _from_proto(request)
+        route = self._routes.get(message.account_id)
+        key = (message.account_id, message.delivery_id)
+        if key in self._in_progress:
+            # The attempt that holds it decides; to start another beside it could send twice.
+            return _to_proto(Delivered(Unclear(IN_PROGRESS_SECONDS, Reason.IN_PROGRESS), ""))
+        self._in_progress.add(key)
+        try:
+            delivered = await route.deliver(message)
+        finally:
+            self._in_progress.discard(key)
+        _note(message, delivered)
+        return _to_proto(delivered)
+
+
+def _note(message: Message, delivered: Delivered) -> None:
+    kind, reason = _kind(delivered.outcome), _reason(delivered.outcome)
+    SENDS.labels(delivered.transport or "none", kind, reason or "none").inc()
+    log.info(
+        "message.handled",
+        account_id=message.account_id,
+        delivery_id=message.delivery_id,
+        transport=delivered.transport,
+        outcome=kind,
+        reason=reason,
+        is_repeat=message.unclear_since is not None,
+    )
+
+
+def _kind(outcome: FinalOutcome) -> str:
+    name = service_pb.SendOutcome.Name(_OUTCOMES[type(outcome)])
+    return name.removeprefix("SEND_OUTCOME_").lower()
+
+
+def _reason(outcome: FinalOutcome) -> str:
+    return "" if isinstance(outcome, Sent) else outcome.reason.value
+
+
+def _from_proto(request: service_pb.SendMessageRequest) -> Message:
+    return Message(
+        delivery_id=require_text("delivery_id", request.delivery_id, maximum=ID_MAXIMUM),
+        account_id=require_text("account_id", request.account_id, maximum=ID_MAXIMUM),
+        chat_id=require_text("chat_id", request.chat_id, maximum=ID_MAXIMUM),
+        text=require_text("text", request.text, maximum=TEXT_MAXIMUM),
+        talk_id=request.talk_id,
+        contact_id=request.contact_id,
+        origin=request.origin,
+        channel=_CHANNELS.get(request.channel, Channel.OTHER),
+        contact_name=request.contact_name,
+        start_before=to_time(request.start_before_time),
+        unclear_since=to_time(request.unclear_since_time),
+        claimed_ids=frozenset(request.claimed_kommo_message_ids),
+    )
+
+
+def _to_proto(delivered: Delivered) -> service_pb.SendMessageResponse:
+    outcome = delivered.outcome
+    response = service_pb.SendMessageResponse(
+        outcome=_OUTCOMES[type(outcome)], transport=delivered.transport, reason=_reason(outcome)
+    )
+    if isinstance(outcome, Sent):
+        response.kommo_message_ids.extend(outcome.ids)
+        response.found_by_reading_back = outcome.is_read_back
+        response.talk_id = outcome.talk_id
+    if isinstance(outcome, RetryLater | Unclear):
+        response.retry_after.CopyFrom(from_seconds(outcome.after))
+    return response

@@ -1,0 +1,17 @@
+"""What kommo-service can be told from outside."""
+
+from pydantic import Field
+
+from kommomesh_runtime.settings import ServerSettings
+
+
+class KommoSettings(ServerSettings):
+    """Settings of kommo-service; the accounts themselves come from `accounts_dir`."""
+
+    port: int = Field(default=50064, ge=0, le=65535, description="Port to listen on; 0 lets the kernel pick one.")
+    kommo_settle_seconds: float = Field(
+        default=2.0,
+        ge=0,
+        le=60,
+        description="Age of an unclear attempt from which its absence in Kommo's record counts.",
+    )

@@ -1,0 +1,73 @@
+"""A real HTTP server around the simulator, for the command and for tests."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Generator
+from dataclasses import dataclass
+from typing import cast
+
+import uvicorn
+from starlette.applications import Starlette
+
+from kommo_simulator.app import create_app
+from kommo_simulator.settings import SimulatorSettings
+from kommo_simulator.simulator import Simulator
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that tells when it is ready and leaves signals to its owner."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Install nothing: the owner of the event loop does."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self.ready.set()
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSimulator:
+    """A simulator that answers at `url`."""
+
+    url: str
+    port: int
+    app: Starlette
+    server: Server
+
+    @property
+    def simulator(self) -> Simulator:
+        """What it serves, for those who run in the same process."""
+        return cast(Simulator, self.app.state.simulator)
+
+
+@contextlib.asynccontextmanager
+async def running_simulator(settings: SimulatorSettings) -> AsyncIterator[RunningSimulator]:
+    """Serve a simulator on the host and port of the settings while the context lasts.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=1, ws="none"
+    )
+    listener = socket.create_server((settings.host, settings.port), backlog=2048)
+    server = Server(config)
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.serve(sockets=[listener]))
+        ready = group.create_task(server.ready.wait())
+        await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
+        port: int = listener.getsockname()[1]
+        try:
+            yield RunningSimulator(f"http://{settings.host}:{port}", port, app, server)
+        finally:
+            ready.cancel()
+            server.should_exit = True

@@ -1,0 +1,66 @@
+"""One running simulator: its account, its limits, its faults, and what listens to them."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+import aiohttp
+from starlette.requests import Request
+
+from kommo_simulator.background import Background
+from kommo_simulator.chats_hooks import ChatsHooks
+from kommo_simulator.faults import REQUESTS_KEPT, Faults, Received
+from kommo_simulator.limits import Quota, RateLimit
+from kommo_simulator.settings import SimulatorSettings
+from kommo_simulator.stage import Stage
+from kommo_simulator.state import World
+from kommo_simulator.webhooks_out import Webhooks
+
+
+@dataclass(slots=True)
+class Simulator:
+    """Everything a request handler may need."""
+
+    settings: SimulatorSettings
+    now: Callable[[], float]
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+    faults: Faults = field(default_factory=Faults)
+    received: deque[Received] = field(default_factory=lambda: deque(maxlen=REQUESTS_KEPT))
+    is_channel_connected: bool = False
+    world: World = field(init=False)
+    quota: Quota = field(init=False)
+    rate_limit: RateLimit = field(init=False)
+    stage: Stage = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.is_channel_connected = settings.channel_connected
+        self.world = World(settings, self.now, self.new_id)
+        self.quota = Quota(settings.quota, self.now)
+        ban_seconds = settings.ban_seconds * settings.time_scale
+        self.rate_limit = RateLimit(settings.rate, settings.ban_after, ban_seconds, self.clock)
+
+    @staticmethod
+    def of(request: Request) -> "Simulator":
+        """Return the simulator that serves a request."""
+        return cast(Simulator, request.app.state.simulator)
+
+    def open(self, background: Background, session: aiohttp.ClientSession) -> None:
+        """Connect the account to its webhooks."""
+        webhooks = Webhooks(self.settings, background, lambda: session, self.now, self.new_id)
+        chats_hooks = ChatsHooks(self.settings, background, lambda: session, self.now)
+        self.stage = Stage(self.settings, self.world, webhooks, chats_hooks, background)
+
+    def reset(self) -> None:
+        """Go back to the state of the start: no chats, no faults, no log, the first subscriptions."""
+        self.stage.background.cancel()
+        self.world.clear()
+        self.stage.webhooks.reset()
+        self.stage.chats_hooks.attempts.clear()
+        self.quota.reset()
+        self.rate_limit.reset()
+        self.faults.clear()
+        self.received.clear()
+        self.is_channel_connected = self.settings.channel_connected
