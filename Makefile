@@ -69,6 +69,8 @@ deploy-check: setup ## Render and validate the manifests offline
 bench: setup protos intent-model ## Measure the mesh; prints ratios of one run
 	@$(BIN)/python tests/load/bench.py
 
+include intent-service/intent.mk
+
 clean: ## Remove the environment, stubs and everything built
 	@rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find protos/kommomesh -name '*_pb2*.py*' -delete
