@@ -190,12 +190,14 @@ def _business_dir(environ: Mapping[str, str]) -> Path | None:
 
 def account_from_guide(environ: Mapping[str, str]) -> Account:
     """Return the account that the variables of an integration guide (`KOMMO_…`) describe."""
+    channel = _guide_channel(environ)
     return Account(
         id=environ.get("KOMMO_ACCOUNT_ID", LOCAL_ACCOUNT_ID),
         subdomain=environ["KOMMO_ACCOUNT_SUBDOMAIN"],
         integration_id=environ.get("KOMMO_INTEGRATION_ID", ""),
         profile=_business_dir(environ),
-        channel=_guide_channel(environ),
+        transports=("own_channel", "talk_message") if channel else ("talk_message",),
+        channel=channel,
         secrets={
             "webhook_secret": _refs("KOMMO_WEBHOOK_SECRET"),
             "access_token": _refs("KOMMO_ACCESS_TOKEN"),

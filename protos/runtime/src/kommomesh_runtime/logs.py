@@ -24,7 +24,9 @@ def configure_logging(settings: MeshSettings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if pretty:
-        processors = [*shared, structlog.dev.ConsoleRenderer()]
+        # The default formatter prints local variables where `rich` is installed, and with them what clients wrote.
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        processors = [*shared, renderer]
         factory: Any = structlog.PrintLoggerFactory(sys.stdout)
     else:
         processors = [*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_orjson_bytes)]

@@ -7,7 +7,6 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
 # Settings that are secrets may come as files of this directory, named like their variables in lower case.
 SECRETS_DIR = Path(os.environ.get("MESH_SECRETS_DIR", "/etc/kommo-mesh/secrets"))
 
