@@ -53,7 +53,8 @@ class SecretRef(_Frozen):
         if self.env is not None:
             return environ.get(self.env, "").strip()
         assert self.file is not None
-        return self.file.read_text().strip() if self.file.is_file() else ""
+        # A secret that is not text is no secret of Kommo's: it matches nothing, like a missing one.
+        return self.file.read_text(errors="ignore").strip() if self.file.is_file() else ""
 
 
 class ChannelConfig(_Frozen):

@@ -14,7 +14,7 @@ from rich.table import Table
 COMMANDS = "kommomesh.commands"
 SETTINGS = "kommomesh.settings"
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @app.callback()

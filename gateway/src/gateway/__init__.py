@@ -1,0 +1,1 @@
+"""The HTTP edge of Kommo Mesh and the worker that takes turns."""

@@ -1,0 +1,49 @@
+"""Reads JSON bodies within bounds."""
+
+from typing import Any
+
+import msgspec
+
+from gateway.domain.events import EventsError
+
+MAX_DEPTH = 32
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _decode(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except UnicodeDecodeError:
+        return msgspec.json.decode(body.decode("utf-8", "replace"))
+
+
+def read_json(body: bytes) -> dict[str, Any]:
+    """Return the object of a JSON body; invalid UTF-8 is replaced.
+
+    Raises:
+        EventsError: it is no JSON (`not_json`), no object (`not_an_object`) or nested too deep (`too_deep`).
+    """
+    try:
+        value = _decode(body.removeprefix(b"\xef\xbb\xbf"))
+    except RecursionError:
+        raise EventsError("too_deep") from None
+    except (msgspec.MsgspecError, ValueError):
+        raise EventsError("not_json") from None
+    if not isinstance(value, dict):
+        raise EventsError("not_an_object")
+    if _is_too_deep(value):
+        raise EventsError("too_deep")
+    return value

@@ -1,0 +1,1 @@
+"""Rules of the gateway: same input, same output."""

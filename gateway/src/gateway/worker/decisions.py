@@ -1,0 +1,159 @@
+"""What a turn ends with: an answer or a person, never silence; pure."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+from kommomesh.common.v1 import common_pb2 as common
+from kommomesh.conversation.v1.turn_service_pb2 import AnswerDecision, EscalateDecision
+from kommomesh.intent.v1.analysis_pb2 import Escalation, EscalationReason
+from kommomesh.llm.v1.generation_pb2 import KNOWLEDGE_KIND_PRODUCT, Generation, KnowledgeRow
+from kommomesh.llm.v1.reply_service_pb2 import GenerateReplyResponse, PersonNeeded
+from kommomesh_runtime.profile import LANGUAGES, BusinessProfile
+
+MAX_PARTS = 20
+MAX_PART_CHARACTERS = 4096
+MAX_REASON_CHARACTERS = 1000
+
+Decision = AnswerDecision | EscalateDecision
+
+
+def _reasons() -> Mapping[str, Mapping[str, str]]:
+    return tomllib.loads((files("gateway.worker") / "reasons.toml").read_text(encoding="utf-8"))
+
+
+FAILURE_REASONS = _reasons()
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """How the business speaks to this client now.
+
+    Args:
+        profile: holds the fixed texts.
+        language: `es`, `pt` or `en`, the client's where it could be told.
+        is_open: whether somebody of the business is there.
+    """
+
+    profile: BusinessProfile
+    language: str
+    is_open: bool
+
+    def say(self, key: str) -> list[str]:
+        """Return the parts of a fixed text; none where the business left it blank."""
+        return fitting_parts([self.profile.text(key, self.language)])
+
+    def notice(self, *, is_failure: bool) -> list[str]:
+        """Return what the client reads when a person is called."""
+        if is_failure:
+            return self.say("failure_notice")
+        return self.say("handoff_notice" if self.is_open else "handoff_notice_closed")
+
+
+def language_of(analyzed: str, locale: str) -> str:
+    """Return the language to speak: the one that was heard where there are texts in it, else the account's.
+
+    Args:
+        analyzed: ISO 639-1 code, `und`, or empty.
+        locale: BCP 47 tag of the account.
+    """
+    return analyzed if analyzed in LANGUAGES else locale.split("-")[0].lower()
+
+
+def failed(reason_code: str, locale: str, speech: Speech | None) -> EscalateDecision:
+    """Return the call for a person after a failure of ours.
+
+    Args:
+        reason_code: names the failure.
+        locale: BCP 47 tag of the account, for the reason that its people read.
+        speech: how to tell the client; None when nothing is known about the business.
+    """
+    by_language = FAILURE_REASONS[reason_code]
+    return EscalateDecision(
+        reason_code=reason_code,
+        reason=by_language.get(language_of("", locale), by_language["es"]),
+        priority=common.PRIORITY_HIGH,
+        is_failure=True,
+        notice_parts=speech.notice(is_failure=True) if speech else [],
+    )
+
+
+def handed_over(escalation: Escalation, speech: Speech) -> EscalateDecision:
+    """Return the call for a person that the analysis asks for."""
+    code = EscalationReason.Name(escalation.reason_code).removeprefix("ESCALATION_REASON_").lower()
+    return EscalateDecision(
+        reason_code="escalation" if code == "unspecified" else code,
+        reason=escalation.reason[:MAX_REASON_CHARACTERS],
+        priority=escalation.priority,
+        notice_parts=speech.notice(is_failure=False),
+    )
+
+
+def acknowledged(key: str, locale: str, speech: Speech) -> Decision:
+    """Return the fixed answer to a burst without words, or a person where the business has no such text."""
+    parts = speech.say(key)
+    return AnswerDecision(parts=parts) if parts else failed("reply_unusable", locale, speech)
+
+
+def generated(response: GenerateReplyResponse, locale: str, speech: Speech, *, voice_unheard: bool) -> Decision:
+    """Return what becomes of llm-service's answer.
+
+    Args:
+        response: the answer.
+        locale: BCP 47 tag of the account.
+        speech: how to speak to the client.
+        voice_unheard: whether the client also sent a voice note, which gets a line of its own.
+    """
+    if response.WhichOneof("result") == "person_needed":
+        return _person(response.person_needed, speech)
+    parts = fitting_parts(response.reply.parts or [response.reply.text])
+    if not parts or len(parts) > MAX_PARTS:
+        return failed("reply_unusable", locale, speech)
+    if voice_unheard:
+        parts = [*parts, *speech.say("media_voice")][:MAX_PARTS]
+    usage = response.generation.usage
+    return AnswerDecision(
+        parts=parts,
+        ai_model=response.generation.model,
+        tokens_used=usage.prompt_tokens + usage.completion_tokens,
+        products_referenced=products_in("\n".join(parts), response.generation),
+    )
+
+
+def _person(needed: PersonNeeded, speech: Speech) -> EscalateDecision:
+    return EscalateDecision(
+        reason_code=needed.reason_code or "person_needed",
+        reason=needed.reason[:MAX_REASON_CHARACTERS],
+        priority=needed.priority,
+        is_failure=needed.is_failure,
+        notice_parts=speech.notice(is_failure=needed.is_failure),
+    )
+
+
+def fitting_parts(parts: Iterable[str]) -> list[str]:
+    """Return the parts that say something, none longer than a delivery may be."""
+    cleaned = (part.replace("\x00", "").strip() for part in parts)
+    pieces = (
+        part[start : start + MAX_PART_CHARACTERS]
+        for part in cleaned
+        for start in range(0, len(part), MAX_PART_CHARACTERS)
+    )
+    return [piece for piece in pieces if piece.strip()]
+
+
+def products_in(text: str, generation: Generation) -> list[str]:
+    """Return the SKUs of the products that a reply speaks of, of those that it could use, each once."""
+    words = _words(text)
+    spoken = (row.id for row in generation.rows if row.kind == KNOWLEDGE_KIND_PRODUCT and _is_named(row, text, words))
+    return list(dict.fromkeys(spoken))
+
+
+def _is_named(row: KnowledgeRow, text: str, words: frozenset[str]) -> bool:
+    title = _words(row.title)
+    return row.id.casefold() in text.casefold() or (bool(title) and title <= words)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.casefold()))

@@ -1,0 +1,177 @@
+"""One turn: from the client's messages to an answer, a person, or another try later."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from gateway.worker import burst, decisions
+from gateway.worker.backoff import put_off_seconds
+from gateway.worker.decisions import Decision, Speech
+from gateway.worker.failures import DependencyFailed, Kind, dependency_failed, kind_of
+from gateway.worker.profiles import Profiles
+from gateway.worker.steps import Steps
+from kommomesh.conversation.v1.turn_service_pb2 import LeasedTurn
+from kommomesh.intent.v1.analysis_pb2 import Analysis
+from kommomesh.llm.v1.generation_pb2 import Generation
+from kommomesh.llm.v1.reply_service_pb2 import GenerateReplyRequest, GenerateReplyResponse
+from kommomesh_runtime.accounts import Account, AccountNotFound, Accounts
+from kommomesh_runtime.deadline import budget
+from kommomesh_runtime.errors import RemoteError
+from kommomesh_runtime.parsing import to_time
+
+if TYPE_CHECKING:
+    from kommomesh.intent.v1.intent_service_pb2_grpc import IntentServiceAsyncStub
+    from kommomesh.llm.v1.reply_service_pb2_grpc import ReplyServiceAsyncStub
+
+UNKNOWN_ACCOUNT_WAIT_SECONDS = 180.0
+FALLBACK_LOCALE = "es-AR"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """How the turn ends, and why."""
+
+    decision: Decision
+    analysis: Analysis | None = None
+    generation: Generation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """The turn goes back and comes again after `retry_after` seconds."""
+
+    reason: str
+    retry_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Decides turns with the help of intent-service and llm-service.
+
+    Args:
+        intent: says what the client wants.
+        llm: writes replies.
+        accounts: the accounts of the mesh.
+        profiles: their fixed texts and hours.
+        now: returns the time.
+        draw: returns a random number, 0 to 1.
+    """
+
+    intent: "IntentServiceAsyncStub"
+    llm: "ReplyServiceAsyncStub"
+    accounts: Accounts
+    profiles: Profiles
+    now: Callable[[], datetime]
+    draw: Callable[[], float]
+
+    async def decide(self, turn: LeasedTurn, steps: Steps) -> Decided | PutOff:
+        """Return how a turn ends, or when it is to come again; never neither.
+
+        Args:
+            turn: what was leased.
+            steps: takes the steps for the trace.
+        """
+        try:
+            account = self.accounts.get(turn.conversation.account_id)
+        except AccountNotFound:
+            # During a rollout another worker may know it already, so it is not given up at once.
+            return self._unserved(turn, DependencyFailed("account_unknown", is_transient=True), None)
+        if turn.escalate_only:
+            return Decided(decisions.failed("worker_failed", account.locale, self._speech(account, None)))
+        try:
+            with budget(account.turn_budget_seconds):
+                return await self._answer(turn, account, steps)
+        except DependencyFailed as failure:
+            return self._unserved(turn, failure, account)
+
+    async def _answer(self, turn: LeasedTurn, account: Account, steps: Steps) -> Decided:
+        if not burst.text_of(turn.messages):
+            key = burst.acknowledgement_key(turn.messages)
+            return Decided(decisions.acknowledged(key, account.locale, self._speech(account, None)))
+        analysis = await self._analyze(turn, account, steps)
+        speech = self._speech(account, analysis)
+        if analysis.escalation.should_escalate:
+            return Decided(decisions.handed_over(analysis.escalation, speech), analysis)
+        response = await self._generate(turn, account, analysis, steps)
+        unheard = burst.has_unheard_voice(turn.messages)
+        decision = decisions.generated(response, account.locale, speech, voice_unheard=unheard)
+        return Decided(decision, analysis, response.generation)
+
+    async def _analyze(self, turn: LeasedTurn, account: Account, steps: Steps) -> Analysis:
+        request = burst.analyze_request(turn.messages, turn.history, account.id, account.locale)
+
+        async def call() -> Analysis:
+            return (await self.intent.AnalyzeMessage(request)).analysis
+
+        return await _asked("intent", "analyze", call, steps)
+
+    async def _generate(
+        self, turn: LeasedTurn, account: Account, analysis: Analysis, steps: Steps
+    ) -> GenerateReplyResponse:
+        request = GenerateReplyRequest(
+            account_id=account.id,
+            history=burst.chat_messages(turn.history),
+            burst=burst.chat_messages(turn.messages),
+            analysis=analysis,
+            contact_name=turn.conversation.contact_name,
+            channel=turn.conversation.channel,
+        )
+
+        async def call() -> GenerateReplyResponse:
+            return await self.llm.GenerateReply(request)
+
+        return await _asked("llm", "generate", call, steps)
+
+    def _speech(self, account: Account, analysis: Analysis | None) -> Speech:
+        profile = self.profiles.get(account)
+        language = decisions.language_of(analysis.language if analysis else "", account.locale)
+        return Speech(profile, language, profile.is_open(self.now()))
+
+    def _unserved(self, turn: LeasedTurn, failure: DependencyFailed, account: Account | None) -> Decided | PutOff:
+        """Return the turn for later while waiting may help, else call a person: nobody is left without an answer."""
+        wait_seconds = account.dependency_wait_seconds if account else UNKNOWN_ACCOUNT_WAIT_SECONDS
+        since = to_time(turn.waiting_since_time) or self.now()
+        waited = (self.now() - since).total_seconds()
+        pause = put_off_seconds(waited, wait_seconds, self.draw(), failure.retry_after)
+        if failure.is_transient and pause is not None and not turn.escalate_only:
+            return PutOff(failure.reason, pause)
+        if account is None:
+            return Decided(decisions.failed(failure.reason, FALLBACK_LOCALE, None))
+        return Decided(decisions.failed(failure.reason, account.locale, self._speech(account, None)))
+
+
+async def _asked(dependency: str, name: str, call: Callable[[], Awaitable[T]], steps: Steps) -> T:
+    """Return what a dependency answers; one internal error is forgiven.
+
+    Args:
+        dependency: its name in the codes of reasons.
+        name: name of the step.
+        call: makes the call, which is harmless twice.
+        steps: takes each attempt as a step.
+
+    Raises:
+        DependencyFailed: it gave no answer.
+    """
+    try:
+        return await _step(name, call, steps)
+    except RemoteError as error:
+        if kind_of(error) is not Kind.AGAIN:
+            raise dependency_failed(dependency, error) from error
+    try:
+        return await _step(name, call, steps)
+    except RemoteError as error:
+        raise dependency_failed(dependency, error) from error
+
+
+async def _step(name: str, call: Callable[[], Awaitable[T]], steps: Steps) -> T:
+    with steps.step(name) as step:
+        try:
+            answer = await call()
+        except RemoteError as error:
+            step.note = error.code.lower()
+            raise
+        step.note = "ok"
+        return answer
