@@ -230,7 +230,7 @@ def test_given_selectors_when_matched_then_each_finds_its_own_pods_and_no_others
 
 def test_given_config_maps_when_used_then_a_change_is_a_new_name(documents: list[dict]):
     maps = of_kind(documents, "ConfigMap")
-    assert all(len(name.rsplit("-", 1)[-1]) == 10 for name in maps)
+    assert all(len(name.rsplit("-", 1)[-1]) == 10 for name in maps), maps
 
 
 def test_given_documents_when_searched_then_no_secret_lies_in_them(documents: list[dict]):
