@@ -30,6 +30,7 @@ class Process:
     command: tuple[str, ...]
     port: int
     is_grpc: bool
+    ready_path: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -47,13 +48,15 @@ def addresses(ports: Ports) -> dict[str, str]:
 def service(name: str, ports: Ports) -> Process:
     """Return one of the four gRPC services by its short name."""
     port = getattr(ports, name)
-    return Process(name, _module(f"{name}_service"), port, True, {"MESH_PORT": str(port), **addresses(ports)})
+    return Process(name, _module(f"{name}_service"), port, True, environ={"MESH_PORT": str(port), **addresses(ports)})
 
 
 def gateway(ports: Ports, role: str = "all", name: str = "gateway") -> Process:
     """Return the gateway: `web`, `worker`, or `all` for both in one process."""
     environ = {"MESH_PORT": str(ports.gateway), **addresses(ports)}
-    return Process(name, _module("gateway", role), ports.gateway if role != "worker" else 0, False, environ)
+    # The status page asks conversation-service too, so that the first webhook after it is stored.
+    port, path = (0, "") if role == "worker" else (ports.gateway, "/api/kommo/webhook")
+    return Process(name, _module("gateway", role), port, False, path, environ)
 
 
 def simulator(ports: Ports) -> Process:
@@ -64,7 +67,7 @@ def simulator(ports: Ports) -> Process:
         "MESH_SIMULATOR_WEBHOOK_URLS": f"{base}/webhook/{WEBHOOK_SECRET}",
         "MESH_SIMULATOR_CHATS_WEBHOOK_URL": f"{base}/chats/{SCOPE_ID}",
     }
-    return Process("simulator", _module("kommo_simulator"), ports.simulator, False, environ)
+    return Process("simulator", _module("kommo_simulator"), ports.simulator, False, "/control/status", environ)
 
 
 def whole_mesh(ports: Ports) -> list[Process]:

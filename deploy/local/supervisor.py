@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import grpc
+import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from processes import Process
 
@@ -33,9 +34,15 @@ def is_taken(port: int) -> bool:
 
 
 async def is_ready(process: Process) -> bool:
-    """Tell whether a process answers: gRPC by its health, others by an open port."""
+    """Tell whether a process answers: gRPC by its health, others by a page; one without a port always does."""
+    if process.port == 0:
+        return True
     if not process.is_grpc:
-        return process.port == 0 or await asyncio.to_thread(is_taken, process.port)
+        with suppress(httpx.HTTPError):
+            async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
+                answer = await client.get(f"http://127.0.0.1:{process.port}{process.ready_path}")
+                return answer.is_success
+        return False
     async with grpc.aio.insecure_channel(f"127.0.0.1:{process.port}") as channel:
         request = health_pb2.HealthCheckRequest(service="readiness")
         with suppress(grpc.aio.AioRpcError):

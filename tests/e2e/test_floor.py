@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import grpc
 import pytest
+import pytest_asyncio
 from support.mesh import ACCOUNT, Mesh, until
 
 from kommomesh.conversation.v1 import conversation_pb2, conversation_service_pb2, conversation_service_pb2_grpc
@@ -14,7 +15,7 @@ pb = conversation_service_pb2
 OUTCOME = conversation_pb2.MessageOutcome.Name
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def conversations(mesh: Mesh):
     async with grpc.aio.insecure_channel(f"127.0.0.1:{mesh.ports.conversation}") as channel:
         yield conversation_service_pb2_grpc.ConversationServiceStub(channel)

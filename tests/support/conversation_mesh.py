@@ -1,24 +1,19 @@
 """A running conversation-service for tests, and short ways to do what the gateway does with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from conversation_service.adapters.store import Store
-from conversation_service.servicers.conversation import ConversationServicer, ConversationUseCases
-from conversation_service.servicers.outbox import OutboxServicer
-from conversation_service.servicers.turn import TurnServicer
-from conversation_service.use_cases.floor import FloorUseCases
-from conversation_service.use_cases.ingest import IngestUseCases
-from conversation_service.use_cases.outbox import OutboxUseCases
-from conversation_service.use_cases.queries import QueryUseCases
-from conversation_service.use_cases.trace import TraceUseCases
-from conversation_service.use_cases.turns import TurnUseCases
+import pytest
 from google.protobuf.duration_pb2 import Duration
+
+from conversation_service.__main__ import built_services
+from conversation_service.adapters.store import Store
+from conversation_service.settings import ConversationSettings
 from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh.conversation.v1 import conversation_service_pb2 as service_pb
 from kommomesh.conversation.v1 import conversation_service_pb2_grpc as service_grpc
@@ -28,7 +23,8 @@ from kommomesh.conversation.v1 import turn_service_pb2 as turn_pb
 from kommomesh.conversation.v1 import turn_service_pb2_grpc as turn_grpc
 from kommomesh_runtime.accounts import Accounts
 from kommomesh_runtime.channel import open_channel
-from kommomesh_runtime.server import Service, running_server
+from kommomesh_runtime.errors import RemoteError
+from kommomesh_runtime.server import running_server
 from kommomesh_runtime.settings import ServerSettings
 
 ACCOUNT_ID = "12345"
@@ -179,33 +175,31 @@ class Mesh:
             if message.role == 1
         ]
 
+    async def bot_said(self, conversation_id: str) -> list[str]:
+        """Return the bot's messages, the oldest first."""
+        return [message.content for message in await self.messages(conversation_id) if message.role == 2]
+
     async def trace(self, **name: str) -> pb.Trace:
         return (await self.conversations.GetTrace(service_pb.GetTraceRequest(**name))).trace
 
 
+async def refused(call: Awaitable[Any]) -> tuple[str, str]:
+    """Return code and reason of the error that a call answers."""
+    with pytest.raises(RemoteError) as caught:
+        await call
+    return caught.value.code, caught.value.reason
+
+
 @asynccontextmanager
-async def running_mesh(
-    store: Store, accounts: Accounts, clock: Any, *, max_attempts: int = 12, random: Callable[[], float] = lambda: 0.5
-) -> AsyncIterator[Mesh]:
+async def running_mesh(store: Store, accounts: Accounts, clock: Any, *, max_attempts: int = 12) -> AsyncIterator[Mesh]:
     """Serve the three services over a store, and give stubs of them."""
     drain = asyncio.Event()
-    conversations = ConversationServicer(
-        ConversationUseCases(
-            IngestUseCases(store, accounts), FloorUseCases(store), QueryUseCases(store), TraceUseCases(store)
-        )
-    )
-    turns = TurnServicer(TurnUseCases(store, accounts), drain)
-    outbox = OutboxServicer(OutboxUseCases(store, accounts, random, max_attempts=max_attempts), drain)
-    services = [
-        Service(
-            SERVICES[0], lambda server: service_grpc.add_ConversationServiceServicer_to_server(conversations, server)
-        ),
-        Service(SERVICES[1], lambda server: turn_grpc.add_TurnServiceServicer_to_server(turns, server)),
-        Service(SERVICES[2], lambda server: outbox_grpc.add_OutboxServiceServicer_to_server(outbox, server)),
-    ]
-    settings = ServerSettings(port=0, drain_seconds=0, grace_seconds=1)
+    # Many tests at once on a small machine store slower than a service may.
+    settings = ConversationSettings(delivery_max_attempts=max_attempts, ingest_limit_seconds=10)
+    server_settings = ServerSettings(port=0, drain_seconds=0, grace_seconds=1)
     async with (
-        running_server(services, settings, drain=drain) as server,
+        built_services(store, accounts, settings, drain) as services,
+        running_server(services, server_settings, drain=drain) as server,
         open_channel(f"dns:///127.0.0.1:{server.port}", services=SERVICES, limit_seconds=30) as channel,
     ):
         yield Mesh(
@@ -216,14 +210,3 @@ async def running_mesh(
             turn_grpc.TurnServiceStub(channel),
             outbox_grpc.OutboxServiceStub(channel),
         )
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], within: float = 5.0) -> None:
-    """Return as soon as a condition holds.
-
-    Raises:
-        TimeoutError: it did not within so many seconds.
-    """
-    async with asyncio.timeout(within):
-        while not await condition():
-            await asyncio.sleep(0.01)

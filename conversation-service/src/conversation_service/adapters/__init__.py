@@ -1,0 +1,1 @@
+"""The database: its tables, its two stores and the statements on it."""

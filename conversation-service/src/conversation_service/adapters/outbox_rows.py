@@ -1,0 +1,275 @@
+"""Rows of deliveries, and of the work that they are to the workers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, tuple_, update
+
+from conversation_service.adapters.insertion import insert_missing
+from conversation_service.adapters.tables import CONVERSATIONS, DELIVERIES, DELIVERY_WORK
+from conversation_service.domain.deliveries import LANE, Delivery, DeliveryKind, DeliveryState
+
+_PENDING = DELIVERIES.c.state == DeliveryState.PENDING.value
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryWork:
+    """The one row of a conversation's lane that has deliveries to send."""
+
+    conversation_id: UUID
+    account_id: str
+    due_at: datetime
+    delivery_id: UUID | None = None
+    lease_id: UUID | None = None
+    leased_until: datetime | None = None
+
+
+def find_delivery(connection: Connection, delivery_id: UUID) -> Delivery | None:
+    """Return a delivery, or None."""
+    row = connection.execute(select(DELIVERIES).where(DELIVERIES.c.id == delivery_id)).one_or_none()
+    return None if row is None else _delivery(row)
+
+
+def deliveries_of_turn(connection: Connection, turn_id: UUID) -> list[Delivery]:
+    """Return what a turn wrote, in order."""
+    statement = select(DELIVERIES).where(DELIVERIES.c.turn_id == turn_id).order_by(DELIVERIES.c.sequence)
+    return [_delivery(row) for row in connection.execute(statement)]
+
+
+def pending_by_conversation(connection: Connection, conversation_ids: Iterable[UUID]) -> dict[UUID, list[Delivery]]:
+    """Return what waits to be sent in each of the conversations, in order."""
+    statement = (
+        select(DELIVERIES)
+        .where(_PENDING, DELIVERIES.c.conversation_id.in_(list(conversation_ids)), DELIVERIES.c.lane == LANE)
+        .order_by(DELIVERIES.c.conversation_id, DELIVERIES.c.sequence)
+    )
+    found = map(_delivery, connection.execute(statement))
+    return {key: list(group) for key, group in groupby(found, key=lambda delivery: delivery.conversation_id)}
+
+
+def has_pending(connection: Connection, conversation_id: UUID) -> bool:
+    """Tell whether anything waits to be sent in a conversation."""
+    statement = (
+        select(DELIVERIES.c.id)
+        .where(_PENDING, DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane == LANE)
+        .limit(1)
+    )
+    return connection.scalar(statement) is not None
+
+
+def newest_deliveries(connection: Connection, conversation_id: UUID, limit: int) -> list[Delivery]:
+    """Return the newest deliveries of a conversation, the oldest of them first."""
+    statement = (
+        select(DELIVERIES)
+        .where(DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane == LANE)
+        .order_by(DELIVERIES.c.sequence.desc())
+        .limit(limit)
+    )
+    return [_delivery(row) for row in connection.execute(statement)][::-1]
+
+
+def claimed_ids(connection: Connection, delivery: Delivery, since: datetime) -> tuple[str, ...]:
+    """Return Kommo's ids that prove other deliveries of the conversation, settled since a time."""
+    statement = select(DELIVERIES.c.kommo_message_ids).where(
+        DELIVERIES.c.conversation_id == delivery.conversation_id,
+        DELIVERIES.c.id != delivery.id,
+        DELIVERIES.c.finished_at >= since,
+    )
+    return tuple(kommo_id for ids in connection.scalars(statement) for kommo_id in ids)
+
+
+def dead_deliveries(
+    connection: Connection, account_id: str, before: tuple[datetime, UUID] | None, limit: int
+) -> list[Delivery]:
+    """Return dead letters of an account, the newest first.
+
+    Args:
+        connection: the transaction.
+        account_id: the account.
+        before: when the last one of the page before was given up, and its id; None for the first page.
+        limit: most of them.
+    """
+    key = tuple_(DELIVERIES.c.finished_at, DELIVERIES.c.id)
+    statement = select(DELIVERIES).where(
+        DELIVERIES.c.state == DeliveryState.DEAD.value, DELIVERIES.c.account_id == account_id
+    )
+    if before is not None:
+        statement = statement.where(key < tuple_(*_typed_key(before)))
+    statement = statement.order_by(DELIVERIES.c.finished_at.desc(), DELIVERIES.c.id.desc()).limit(limit)
+    return [_delivery(row) for row in connection.execute(statement)]
+
+
+def insert_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Store new deliveries."""
+    if deliveries:
+        connection.execute(insert(DELIVERIES), [_values(delivery) | {"lane": LANE} for delivery in deliveries])
+
+
+def save_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Store what changed of deliveries."""
+    if not deliveries:
+        return
+    changing = [name for name in _values(deliveries[0]) if name != "id"]
+    statement = (
+        update(DELIVERIES)
+        .where(DELIVERIES.c.id == bindparam("for_id"))
+        .values({name: bindparam(f"new_{name}") for name in changing})
+    )
+    connection.execute(statement, [_prefixed(_values(delivery)) for delivery in deliveries])
+
+
+def due_conversations(connection: Connection, now: datetime, excluded: Iterable[str], limit: int) -> list[UUID]:
+    """Return conversations whose deliveries are due, the longest due first; their work is locked.
+
+    Args:
+        connection: the transaction.
+        now: its time.
+        excluded: accounts that cannot send now, and therefore hold up nobody.
+        limit: most of them.
+    """
+    return list(connection.scalars(due_statement(now, excluded, limit)))
+
+
+def due_statement(now: datetime, excluded: Iterable[str], limit: int) -> Select[tuple[UUID]]:
+    """Return the statement of `due_conversations`, which has to cost what is due and not what is stored."""
+    statement = _of_others(select(DELIVERY_WORK.c.conversation_id).where(DELIVERY_WORK.c.due_at <= now), excluded)
+    return statement.order_by(DELIVERY_WORK.c.due_at).limit(limit).with_for_update(skip_locked=True)
+
+
+def next_due(connection: Connection, excluded: Iterable[str]) -> datetime | None:
+    """Return when the next work of an account that can send is due; None when there is none."""
+    statement = _of_others(select(DELIVERY_WORK.c.due_at), excluded)
+    due_at: datetime | None = connection.scalar(statement.order_by(DELIVERY_WORK.c.due_at).limit(1))
+    return due_at
+
+
+def lock_work(connection: Connection, conversation_id: UUID) -> DeliveryWork | None:
+    """Return the work of a conversation, locked; None when nothing waits there."""
+    statement = select(DELIVERY_WORK).where(
+        DELIVERY_WORK.c.conversation_id == conversation_id, DELIVERY_WORK.c.lane == LANE
+    )
+    row = connection.execute(statement.with_for_update()).one_or_none()
+    if row is None:
+        return None
+    return DeliveryWork(
+        row.conversation_id, row.account_id, row.due_at, row.delivery_id, row.lease_id, row.leased_until
+    )
+
+
+def add_work(connection: Connection, conversation_id: UUID, account_id: str, due_at: datetime) -> None:
+    """Make a conversation's deliveries due; work that waits or is held stays as it is."""
+    row = {"conversation_id": conversation_id, "lane": LANE, "account_id": account_id, "due_at": due_at}
+    insert_missing(connection, DELIVERY_WORK, [row])
+
+
+def save_work(connection: Connection, work: Sequence[DeliveryWork]) -> None:
+    """Store when work is due, and who holds what of it."""
+    if not work:
+        return
+    statement = (
+        update(DELIVERY_WORK)
+        .where(DELIVERY_WORK.c.conversation_id == bindparam("for_id"), DELIVERY_WORK.c.lane == LANE)
+        .values(
+            due_at=bindparam("new_due_at"),
+            delivery_id=bindparam("new_delivery_id"),
+            lease_id=bindparam("new_lease_id"),
+            leased_until=bindparam("new_leased_until"),
+        )
+    )
+    connection.execute(statement, [_work_values(one) for one in work])
+
+
+def delete_work(connection: Connection, conversation_ids: Iterable[UUID]) -> None:
+    """Forget the work of conversations that have nothing left to send."""
+    ids = list(conversation_ids)
+    if ids:
+        connection.execute(
+            delete(DELIVERY_WORK).where(DELIVERY_WORK.c.conversation_id.in_(ids), DELIVERY_WORK.c.lane == LANE)
+        )
+
+
+def use_talk(connection: Connection, conversation_id: UUID, talk_id: str) -> None:
+    """Record the talk that took a delivery; a newer event of Kommo names another."""
+    connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id).values(kommo_talk_id=talk_id))
+
+
+def _of_others(statement: Select[Any], excluded: Iterable[str]) -> Select[Any]:
+    accounts = sorted(excluded)
+    return statement.where(DELIVERY_WORK.c.account_id.not_in(accounts)) if accounts else statement
+
+
+def _typed_key(key: tuple[datetime, UUID]) -> tuple[Any, Any]:
+    return (
+        bindparam(None, key[0], type_=DELIVERIES.c.finished_at.type),
+        bindparam(None, key[1], type_=DELIVERIES.c.id.type),
+    )
+
+
+def _prefixed(values: Mapping[str, object]) -> dict[str, object]:
+    return {("for_id" if name == "id" else f"new_{name}"): value for name, value in values.items()}
+
+
+def _work_values(work: DeliveryWork) -> dict[str, object]:
+    return {
+        "for_id": work.conversation_id,
+        "new_due_at": work.due_at,
+        "new_delivery_id": work.delivery_id,
+        "new_lease_id": work.lease_id,
+        "new_leased_until": work.leased_until,
+    }
+
+
+def _values(delivery: Delivery) -> dict[str, object]:
+    return {
+        "id": delivery.id,
+        "account_id": delivery.account_id,
+        "conversation_id": delivery.conversation_id,
+        "turn_id": delivery.turn_id,
+        "sequence": delivery.sequence,
+        "kind": delivery.kind.value,
+        "state": delivery.state.value,
+        "text": delivery.text,
+        "floor_number": delivery.floor_number,
+        "attempt_count": delivery.attempt_count,
+        "transport": delivery.transport or None,
+        "kommo_message_ids": list(delivery.kommo_message_ids),
+        "reason": delivery.reason or None,
+        "forced": delivery.forced,
+        "ai_model": delivery.ai_model or None,
+        "tokens_used": delivery.tokens_used or None,
+        "products_referenced": list(delivery.products_referenced),
+        "first_unread_at": delivery.first_unread_at,
+        "unclear_since_at": delivery.unclear_since_at,
+        "created_at": delivery.created_at,
+        "finished_at": delivery.finished_at,
+    }
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        account_id=row.account_id,
+        conversation_id=row.conversation_id,
+        turn_id=row.turn_id,
+        sequence=row.sequence,
+        kind=DeliveryKind(row.kind),
+        state=DeliveryState(row.state),
+        text=row.text,
+        floor_number=row.floor_number,
+        created_at=row.created_at,
+        first_unread_at=row.first_unread_at or row.created_at,
+        attempt_count=row.attempt_count,
+        transport=row.transport or "",
+        kommo_message_ids=tuple(row.kommo_message_ids),
+        reason=row.reason or "",
+        forced=row.forced,
+        ai_model=row.ai_model or "",
+        tokens_used=row.tokens_used or 0,
+        products_referenced=tuple(row.products_referenced),
+        unclear_since_at=row.unclear_since_at,
+        finished_at=row.finished_at,
+    )

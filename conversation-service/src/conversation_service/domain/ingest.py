@@ -1,0 +1,252 @@
+"""What Kommo reports, and what it does to a conversation."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from conversation_service.domain.conversation import PERSON_HAS_FLOOR, Conversation, Outcome, Role
+from conversation_service.domain.floor import ClientWrote, PersonWrote, ResumeAfter, TalkClosed, after
+
+# Clocks differ a little; beyond that a time of the future is a mistake, which would keep a chat on top for ever.
+MAX_AHEAD = timedelta(minutes=5)
+TOO_OLD = "too_old"
+
+
+class IngestOutcome(StrEnum):
+    """What became of an item."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class IngestResult:
+    """What became of an item: its conversation, or what is wrong with it."""
+
+    outcome: IngestOutcome
+    conversation_id: UUID | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message carries."""
+
+    kommo_message_id: str
+    text: str = ""
+    content_type: str = "text"
+    media_url: str = ""
+    file_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientMessage:
+    """The client wrote."""
+
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyMessage:
+    """The company wrote: a person of it or a bot."""
+
+    content: Content
+    is_person: bool
+    author_id: str = ""
+    author_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TalkEvent:
+    """A talk was closed, or is in work."""
+
+    is_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One event of Kommo; unknown texts are empty.
+
+    Args:
+        at: when it happened, by Kommo's clock; None means now.
+    """
+
+    account_id: str
+    chat_id: str
+    event: ClientMessage | CompanyMessage | TalkEvent
+    at: datetime | None = None
+    talk_id: str = ""
+    contact_id: str = ""
+    lead_id: str = ""
+    contact_name: str = ""
+    origin: str = ""
+    channel: str = ""
+
+    @property
+    def content(self) -> Content | None:
+        """What was said; None for a talk event."""
+        return None if isinstance(self.event, TalkEvent) else self.event.content
+
+    @property
+    def is_bot_message(self) -> bool:
+        """Whether a bot wrote it: ours or another."""
+        return isinstance(self.event, CompanyMessage) and not self.event.is_person
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an account wants.
+
+    Args:
+        quiet: how long after a message its turn is due.
+        quiet_max: how long after the first unread message a turn is due at the latest.
+        resume_after: how long a silent person keeps the floor.
+        max_message_age: messages written longer ago are not answered; None answers all.
+    """
+
+    quiet: timedelta
+    quiet_max: timedelta
+    resume_after: ResumeAfter
+    max_message_age: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to store."""
+
+    id: UUID
+    content: Content
+    role: Role
+    created_at: datetime
+    outcome: Outcome | None = None
+    outcome_reason: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation while events are taken in.
+
+    Args:
+        conversation: as it is after them.
+        messages: to be stored, in order.
+        hands_over: a person got the floor, so that what was stored and not read yet is theirs.
+        is_changed: an event changed something.
+    """
+
+    conversation: Conversation
+    messages: tuple[NewMessage, ...] = ()
+    hands_over: bool = False
+    is_changed: bool = False
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether a turn has to read one of the new messages."""
+        return any(message.role is Role.USER and message.outcome is None for message in self.messages)
+
+
+def due_at(now: datetime, first_unread_at: datetime, rules: Rules) -> datetime:
+    """Return when the turn of a burst is due: after a quiet moment, but not put off for ever."""
+    return min(now + rules.quiet, first_unread_at + rules.quiet_max)
+
+
+def take_in(chat: Chat, item: Item, message_id: UUID, rules: Rules, now: datetime) -> Chat:
+    """Return the chat after a cleaned item that was not stored before.
+
+    Args:
+        chat: the chat before it.
+        item: the item.
+        message_id: id of the message to store, where the item is one.
+        rules: of the item's account.
+        now: time of its arrival.
+    """
+    at = now if item.at is None or item.at > now + MAX_AHEAD else item.at
+    match item.event:
+        case TalkEvent():
+            return _take_talk_event(chat, item, at, now)
+        case ClientMessage():
+            return _take_client_message(_with_facts(chat, item, at, now), item.event, message_id, at, rules, now)
+        case CompanyMessage():
+            return _take_company_message(_with_facts(chat, item, at, now), item.event, message_id, at, now)
+
+
+def _with_facts(chat: Chat, item: Item, at: datetime, now: datetime) -> Chat:
+    known = chat.conversation
+    is_newer = bool(item.talk_id) and (known.talk_event_at is None or at >= known.talk_event_at)
+    conversation = replace(
+        known,
+        talk_id=item.talk_id if is_newer else known.talk_id,
+        talk_event_at=at if is_newer else known.talk_event_at,
+        contact_id=item.contact_id or known.contact_id,
+        lead_id=item.lead_id or known.lead_id,
+        contact_name=item.contact_name or known.contact_name,
+        origin=item.origin or known.origin,
+        channel=item.channel or known.channel,
+        updated_at=now,
+    )
+    return replace(chat, conversation=conversation, is_changed=True)
+
+
+def _take_talk_event(chat: Chat, item: Item, at: datetime, now: datetime) -> Chat:
+    known = chat.conversation
+    if known.talk_event_at is not None and at < known.talk_event_at:
+        return chat
+    told = _with_facts(chat, item, at, now)
+    conversation = told.conversation
+    if isinstance(item.event, TalkEvent) and item.event.is_closed:
+        conversation = replace(conversation, floor=after(conversation.floor, TalkClosed(at), now))
+    if replace(conversation, updated_at=known.updated_at) == known:
+        return chat
+    return replace(told, conversation=conversation)
+
+
+def _take_client_message(
+    chat: Chat, event: ClientMessage, message_id: UUID, at: datetime, rules: Rules, now: datetime
+) -> Chat:
+    floor = after(chat.conversation.floor, ClientWrote(rules.resume_after), now)
+    outcome, reason = None, ""
+    if not floor.is_with_bot:
+        outcome, reason = Outcome.HANDED_TO_PERSON, PERSON_HAS_FLOOR
+    elif rules.max_message_age is not None and now - at > rules.max_message_age:
+        outcome, reason = Outcome.NOT_ANSWERED, TOO_OLD
+    message = NewMessage(message_id, event.content, Role.USER, at, outcome, reason)
+    return _with_message(replace(chat, conversation=replace(chat.conversation, floor=floor)), message)
+
+
+def _take_company_message(chat: Chat, event: CompanyMessage, message_id: UUID, at: datetime, now: datetime) -> Chat:
+    author = {"author_id": event.author_id, "author_name": event.author_name}
+    metadata = {key: value for key, value in author.items() if value}
+    message = NewMessage(
+        message_id, event.content, Role.AGENT if event.is_person else Role.ASSISTANT, at, metadata=metadata
+    )
+    chat = _with_message(chat, message)
+    if not event.is_person:
+        return chat
+    floor = after(chat.conversation.floor, PersonWrote(at, event.author_name), now)
+    chat = replace(chat, conversation=replace(chat.conversation, floor=floor))
+    return chat if floor.is_with_bot else _handed_over(chat)
+
+
+def _handed_over(chat: Chat) -> Chat:
+    messages = tuple(
+        replace(message, outcome=Outcome.HANDED_TO_PERSON, outcome_reason=PERSON_HAS_FLOOR)
+        if message.role is Role.USER and message.outcome is None
+        else message
+        for message in chat.messages
+    )
+    return replace(chat, messages=messages, hands_over=True)
+
+
+def _with_message(chat: Chat, message: NewMessage) -> Chat:
+    known = chat.conversation
+    is_first = known.message_count == 0
+    conversation = replace(
+        known,
+        message_count=known.message_count + 1,
+        user_message_count=known.user_message_count + (message.role is Role.USER),
+        bot_message_count=known.bot_message_count + (message.role is Role.ASSISTANT),
+        last_message_at=message.created_at if is_first else max(known.last_message_at, message.created_at),
+    )
+    return replace(chat, conversation=conversation, messages=(*chat.messages, message))

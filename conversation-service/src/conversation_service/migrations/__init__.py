@@ -1,0 +1,1 @@
+"""The migrations of the mesh's database."""

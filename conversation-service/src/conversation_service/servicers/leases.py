@@ -1,0 +1,68 @@
+"""Leased deliveries as messages of the contract, and what turns leave for their traces as JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message as ProtoMessage
+
+from conversation_service.adapters.delivery_lease import Leased
+from conversation_service.adapters.turn_rows import TurnRecord
+from conversation_service.servicers.conversions import channel_to_proto
+from conversation_service.servicers.deliveries import delivery_to_proto
+from kommomesh.conversation.v1 import conversation_pb2 as pb
+from kommomesh.conversation.v1 import outbox_service_pb2 as outbox_pb
+from kommomesh.intent.v1 import analysis_pb2
+from kommomesh.llm.v1 import generation_pb2
+from kommomesh_runtime.parsing import from_time
+
+
+def leased_to_proto(leased: Leased) -> outbox_pb.LeasedDelivery:
+    """Return a leased delivery for the wire."""
+    conversation = leased.conversation
+    return outbox_pb.LeasedDelivery(
+        delivery=delivery_to_proto(leased.delivery),
+        lease_id=str(leased.lease_id),
+        lease_expire_time=from_time(leased.lease_until),
+        start_before_time=from_time(leased.start_before),
+        chat_id=conversation.chat_id,
+        talk_id=conversation.talk_id,
+        contact_id=conversation.contact_id,
+        lead_id=conversation.lead_id,
+        origin=conversation.origin,
+        channel=channel_to_proto(conversation.channel),
+        contact_name=conversation.contact_name,
+        unclear_since_time=from_time(leased.unclear_since_at),
+        claimed_kommo_message_ids=leased.claimed_ids,
+    )
+
+
+def record_from_proto(
+    analysis: analysis_pb2.Analysis | None,
+    generation: generation_pb2.Generation | None,
+    steps: Sequence[pb.TraceStep],
+) -> TurnRecord:
+    """Return what a turn leaves for its trace; None stands for what the worker did not send."""
+    return TurnRecord(
+        None if analysis is None else _stored(analysis),
+        None if generation is None else _stored(generation),
+        tuple(_stored(step) for step in steps),
+    )
+
+
+def _stored(message: ProtoMessage) -> dict[str, Any]:
+    stored: dict[str, Any] = _without_nul(MessageToDict(message, preserving_proto_field_name=True))
+    return stored
+
+
+def _without_nul(value: Any) -> Any:
+    # PostgreSQL keeps no NUL in JSON.
+    match value:
+        case str():
+            return value.replace("\x00", "")
+        case list():
+            return [_without_nul(item) for item in value]
+        case dict():
+            return {key: _without_nul(item) for key, item in value.items()}
+        case _:
+            return value

@@ -1,0 +1,110 @@
+"""Whether a delivery may leave, and whether a message is its echo."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conversation_service.domain.deliveries import (
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    Verdict,
+    echoed,
+    is_given_up,
+    lease_cost,
+    merge_ids,
+    verdict,
+)
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+MAX_AGE = timedelta(minutes=15)
+REPLY = Delivery(
+    id=UUID(int=1),
+    account_id="12345",
+    conversation_id=UUID(int=2),
+    turn_id=UUID(int=3),
+    sequence=1,
+    kind=DeliveryKind.REPLY,
+    state=DeliveryState.PENDING,
+    text="Sí, hay stock.",
+    floor_number=4,
+    created_at=NOON,
+    first_unread_at=NOON,
+)
+NOTICE = replace(REPLY, kind=DeliveryKind.NOTICE)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "holder", "number", "minutes", "expected"),
+    [
+        (REPLY, "bot", 4, 1, Verdict.LEAVES),
+        (REPLY, "bot", 5, 1, Verdict.DROPPED),
+        (REPLY, "person", 5, 1, Verdict.DROPPED),
+        (REPLY, "person_waiting", 4, 1, Verdict.DROPPED),
+        (REPLY, "bot", 4, 16, Verdict.TOO_OLD),
+        (REPLY, "bot", 5, 16, Verdict.DROPPED),
+        (NOTICE, "person_waiting", 4, 1, Verdict.LEAVES),
+        (NOTICE, "person_waiting", 5, 1, Verdict.DROPPED),
+        (NOTICE, "person", 4, 1, Verdict.DROPPED),
+        (NOTICE, "bot", 4, 1, Verdict.DROPPED),
+        (replace(REPLY, forced=True), "person", 9, 1, Verdict.LEAVES),
+        (replace(REPLY, forced=True), "person", 9, 16, Verdict.TOO_OLD),
+    ],
+)
+def test_given_a_floor_and_an_age_when_leased_then_the_delivery_leaves_or_ends(
+    delivery, holder, number, minutes, expected
+):
+    now = NOON + timedelta(minutes=minutes)
+    assert verdict(delivery, holder=holder, floor_number=number, now=now, max_age=MAX_AGE) is expected
+
+
+@given(number=st.integers(0, 100), holder=st.sampled_from(["bot", "person_waiting", "person"]))
+def test_given_any_other_number_when_leased_then_no_unforced_delivery_leaves(number, holder):
+    for delivery in (REPLY, NOTICE):
+        found = verdict(delivery, holder=holder, floor_number=number, now=NOON, max_age=MAX_AGE)
+        assert found is Verdict.DROPPED or number == delivery.floor_number
+
+
+BEGUN = replace(REPLY, attempt_count=1, unclear_since_at=NOON)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "kommo_id", "text", "minutes", "expected"),
+    [
+        (BEGUN, "k1", "Sí,  hay\nstock. ", 1, True),
+        (BEGUN, "k1", "Sí, hay mucho stock.", 1, False),
+        (REPLY, "k1", REPLY.text, 1, False),
+        (replace(BEGUN, state=DeliveryState.DEAD), "k1", REPLY.text, 1, True),
+        (replace(BEGUN, state=DeliveryState.DEAD), "k1", REPLY.text, 61, False),
+        (replace(BEGUN, state=DeliveryState.DROPPED, unclear_since_at=None), "k1", REPLY.text, 1, False),
+        (replace(BEGUN, state=DeliveryState.SENT), "k1", REPLY.text, 1, False),
+        (replace(BEGUN, state=DeliveryState.SENT, kommo_message_ids=("k1",)), "k1", "anything", 600, True),
+    ],
+)
+def test_given_a_company_message_when_compared_then_only_an_echo_is_ours(delivery, kommo_id, text, minutes, expected):
+    found = echoed([delivery], kommo_id, text, NOON + timedelta(minutes=minutes))
+    assert found == (delivery if expected else None)
+
+
+def test_given_equal_words_when_an_echo_comes_then_the_oldest_that_waits_counts():
+    dropped = replace(BEGUN, id=UUID(int=7), state=DeliveryState.DROPPED)
+    later = replace(BEGUN, id=UUID(int=8), sequence=2)
+    assert echoed([dropped, BEGUN, later], "k1", REPLY.text, NOON) == BEGUN
+    assert echoed([dropped, replace(later, kommo_message_ids=("k1",))], "k1", "otra", NOON).id == later.id
+
+
+def test_given_an_unclear_attempt_when_leased_again_then_it_costs_the_reading_back_too():
+    assert (lease_cost(REPLY), lease_cost(BEGUN)) == (1, 2)
+
+
+def test_given_ids_of_two_reports_when_merged_then_each_stands_once_in_order():
+    assert merge_ids(("a", "b"), ("b", "c", "a")) == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(("attempts", "expected"), [(1, False), (11, False), (12, True), (13, True)])
+def test_given_failed_attempts_when_counted_then_the_twelfth_is_the_last(attempts, expected):
+    assert is_given_up(attempts) is expected
