@@ -1,0 +1,1 @@
+"""Decides what a message wants and whether a person is needed."""

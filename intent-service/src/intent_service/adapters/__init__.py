@@ -1,0 +1,1 @@
+"""Files, the sentence encoder and profiles."""

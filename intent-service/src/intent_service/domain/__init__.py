@@ -1,0 +1,1 @@
+"""Rules and values: the same input gives the same output."""

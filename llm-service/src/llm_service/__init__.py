@@ -1,0 +1,1 @@
+"""Replies: prompt, knowledge, model calls and guards."""

@@ -1,0 +1,192 @@
+"""Replies from the business's data alone: no model, nothing invented, a person where the data does not say."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from llm_service.domain.knowledge import Knowledge
+from llm_service.domain.phrases import sentences
+from llm_service.domain.sentence_replies import Act, Asking, Piece, answer_sentence, products_named
+from llm_service.domain.values import Handover, Kind, Question, Row, Said, Speaker, Urgency
+from llm_service.domain.voice import Voice
+
+MODEL_NAME = "business-data"
+MEDIA_TEXTS = {
+    "voice": "media_voice",
+    "audio": "media_voice",
+    "picture": "media_picture",
+    "video": "media_video",
+    "file": "media_file",
+    "location": "media_location",
+    "contact": "media_contact",
+    "sticker": "media_sticker",
+}
+HANDOVERS = {
+    "person": ("human_request", "reason_person", Urgency.HIGH),
+    "own_order": ("own_order", "reason_own_order", Urgency.HIGH),
+    "appointment": ("appointment", "reason_appointment", Urgency.MEDIUM),
+    "order": ("order", "reason_order", Urgency.MEDIUM),
+}
+CONTEXT_MESSAGES = 6
+MOST_CONTEXT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DataReply:
+    """A text or a reason for a person, with the rows that were used; `is_whole` when nothing asked is left open."""
+
+    result: str | Handover
+    rows: tuple[Row, ...] = ()
+    is_whole: bool = False
+
+
+def handover(voice: Voice, code: str, text: str, priority: Urgency, *, is_failure: bool = False) -> Handover:
+    """Return why a person is needed, told in the business's language."""
+    return Handover(code, voice.say(text, voice.language), priority, is_failure)
+
+
+def _last_reply(question: Question) -> str:
+    said = next((said for said in reversed(question.history) if said.speaker is not Speaker.SYSTEM), None)
+    return said.text if said and said.speaker is Speaker.BOT else ""
+
+
+def _ends_with_text(reply: str, voice: Voice, name: str) -> bool:
+    return any(reply.rstrip().endswith(variant) for variant in voice.texts.variants(name))
+
+
+def _context(question: Question, knowledge: Knowledge) -> tuple[Row, ...]:
+    """Return the products spoken of last: those that our side named, else those that the client asked for."""
+    recent = [said for said in question.history[-CONTEXT_MESSAGES:] if said.text]
+    for said in reversed(recent):
+        if said.speaker in (Speaker.BOT, Speaker.PERSON):
+            found = products_named(knowledge, said.text)
+        else:
+            found = knowledge.find_products(said.text, MOST_CONTEXT)
+        if found:
+            return found[:MOST_CONTEXT]
+    return ()
+
+
+def _sentences_of(burst: Iterable[Said]) -> list[str]:
+    return [sentence for said in burst for sentence in sentences(said.text)]
+
+
+def _media_pieces(asking: Asking, burst: Sequence[Said]) -> list[Piece]:
+    names = [MEDIA_TEXTS.get(s.content_type, "media_other") for s in burst if s.content_type != "text" and not s.text]
+    if any(said.text.strip() for said in burst):
+        # Beside words, the worker tells a client itself that a voice note was not heard.
+        names = [name for name in names if name != "media_voice"]
+    return [Piece(Act.ANSWER, asking.voice.say(name, asking.language)) for name in dict.fromkeys(names)]
+
+
+def _answers(asking: Asking, spoken: Sequence[str]) -> list[Piece]:
+    pieces: list[Piece] = []
+    for sentence in spoken:
+        piece = answer_sentence(asking, sentence)
+        products = tuple(row for row in piece.rows if row.kind is Kind.PRODUCT)
+        if products:
+            asking = replace(asking, context=products)
+        pieces.append(piece)
+    return list({(piece.act, piece.text): piece for piece in pieces}.values())
+
+
+def _wanted_handover(voice: Voice, spoken: Sequence[str]) -> Handover | None:
+    kinds = [voice.phrases.kind(sentence) for sentence in spoken]
+    for kind, (code, text, priority) in HANDOVERS.items():
+        if kind in kinds:
+            return handover(voice, code, text, priority)
+    return None
+
+
+def _reaction(voice: Voice, language: str, question: Question, spoken: Sequence[str]) -> DataReply | None:
+    """Return what a plain yes or no to our offer of a person leads to."""
+    if not spoken or not _ends_with_text(_last_reply(question), voice, "offer"):
+        return None
+    if all(voice.phrases.is_yes(sentence) for sentence in spoken):
+        return DataReply(handover(voice, "human_request", "reason_person", Urgency.MEDIUM))
+    if all(voice.phrases.is_no(sentence) for sentence in spoken):
+        return DataReply(voice.say("declined", language), is_whole=True)
+    return None
+
+
+def _was_at_a_loss(question: Question, voice: Voice) -> bool:
+    last = _last_reply(question)
+    return any(_ends_with_text(last, voice, name) for name in ("offer", "clarify"))
+
+
+def _nothing_found(asking: Asking, question: Question, pieces: Sequence[Piece]) -> DataReply:
+    acts = {piece.act for piece in pieces}
+    rows = tuple(row for piece in pieces for row in piece.rows)
+    voice, language = asking.voice, asking.language
+    if _was_at_a_loss(question, voice) or Act.UNANSWERABLE in acts:
+        priority = Urgency.MEDIUM if Act.UNANSWERABLE in acts else Urgency.LOW
+        return DataReply(handover(voice, "no_answer_in_data", "reason_no_answer", priority), rows)
+    offer = voice.say("offer", language)
+    if Act.NO_DETAIL in acts:
+        return DataReply(f"{next(p.text for p in pieces if p.act is Act.NO_DETAIL)} {offer}", rows)
+    if Act.NOT_FOUND in acts:
+        return DataReply(f"{voice.say('not_found', language)} {offer}", rows)
+    return DataReply(voice.say("clarify", language), rows)
+
+
+def _greeting(voice: Voice, language: str, question: Question, *, alone: bool) -> str:
+    if any(said.speaker in (Speaker.BOT, Speaker.PERSON) for said in question.history):
+        ask = f" {voice.say('greeting_question', language)}" if alone else ""
+        return f"{voice.say('greeting_short', language)}{ask}"
+    if not alone:
+        return voice.say("greeting_short", language)
+    first = voice.say("greeting", language)
+    return first if language in voice.own_texts.get("greeting", {}) else _with_question(first, voice, language)
+
+
+def _with_question(text: str, voice: Voice, language: str) -> str:
+    return f"{text} {voice.say('greeting_question', language)}"
+
+
+def _compose(asking: Asking, question: Question, spoken: Sequence[str], pieces: Sequence[Piece]) -> DataReply:
+    voice, language = asking.voice, asking.language
+    answers = [piece.text for piece in pieces if piece.act is Act.ANSWER]
+    social = [piece for piece in pieces if piece.act is Act.SOCIAL]
+    lost = [piece for piece in pieces if piece.act not in (Act.ANSWER, Act.SOCIAL, Act.NOTHING)]
+    if not answers and (lost or not social):
+        return _nothing_found(asking, question, lost)
+    texts: list[str] = []
+    if any(voice.phrases.opens(sentence) for sentence in spoken) or any(not piece.text for piece in social):
+        alone = not answers and not any(piece.text for piece in social)
+        texts.append(_greeting(voice, language, question, alone=alone))
+    texts.extend(answers)
+    if lost:
+        texts.append(f"{voice.say('rest_unknown', language)} {voice.say('offer', language)}")
+    elif not answers:
+        texts.extend(piece.text for piece in social[-1:] if piece.text)
+    rows = {(row.kind, row.id): row for piece in pieces for row in piece.rows}
+    return DataReply("\n\n".join(texts), tuple(rows.values()), is_whole=not lost)
+
+
+def _wordless(asking: Asking, question: Question) -> Piece:
+    """Return the answer to signs without a word, such as a thumb up: fine after a reply, unclear without one."""
+    if not any(said.text.strip() for said in question.burst) or not _last_reply(question):
+        return Piece(Act.UNCLEAR)
+    return Piece(Act.SOCIAL, asking.voice.say("acknowledged", asking.language))
+
+
+def reply_from_data(question: Question, knowledge: Knowledge, voice: Voice) -> DataReply:
+    """Return what the business's data alone says to a burst, each sentence searched for itself.
+
+    Args:
+        question: the burst and what came before it.
+        knowledge: the business's rows.
+        voice: its fixed texts.
+    """
+    language = voice.language_of(question)
+    spoken = _sentences_of(question.burst)
+    wanted = _wanted_handover(voice, spoken)
+    if wanted:
+        return DataReply(wanted)
+    reaction = _reaction(voice, language, question, spoken)
+    if reaction:
+        return reaction
+    asking = Asking(knowledge, voice, language, _context(question, knowledge), question.intent)
+    pieces = [*_media_pieces(asking, question.burst), *_answers(asking, spoken)]
+    if not pieces:
+        pieces = [_wordless(asking, question)]
+    return _compose(asking, question, spoken, pieces)

@@ -1,0 +1,1 @@
+"""What a reply of a model has to pass before a client reads it."""

@@ -1,0 +1,31 @@
+"""What a reply may rest on."""
+
+from dataclasses import dataclass
+
+from llm_service.domain.values import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The rows that were given to the model, the business's own texts, and the client's words.
+
+    `currency` is what a bare sign means; `max_installments` and `max_discount_percent` are what the business offers
+    (0: nothing beyond its texts); `other_names` are folded names and SKUs of products that were not retrieved;
+    `instructions` is the prompt without the business's data; `canary` is the secret word of this request.
+    """
+
+    rows: tuple[Row, ...]
+    business_texts: tuple[str, ...] = ()
+    client_words: str = ""
+    currency: str = "ARS"
+    max_installments: int = 0
+    max_discount_percent: int = 0
+    other_names: tuple[str, ...] = ()
+    instructions: str = ""
+    canary: str = ""
+    language: str = "es"
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every text of the business that the model was given."""
+        return (*self.business_texts, *(f"{row.title}\n{row.text}\n{row.url}" for row in self.rows))

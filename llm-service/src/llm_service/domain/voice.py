@@ -1,0 +1,48 @@
+"""What a business's fixed texts are filled with, and the words that tell languages and phrases apart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llm_service.domain.language import Languages
+from llm_service.domain.phrases import Phrases
+from llm_service.domain.values import Question, Speaker
+from llm_service.domain.wording import Texts
+
+SURE_VOTES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How one business speaks without a model.
+
+    `own_texts` are the texts of the profile by name and language, which come before the built-in ones;
+    `quick` are fixed answers by the phrase that asks for them.
+    """
+
+    business: str
+    language: str
+    texts: Texts
+    phrases: Phrases
+    languages: Languages
+    own_texts: Mapping[str, Mapping[str, str]]
+    quick: tuple[tuple[tuple[str, ...], str], ...] = ()
+
+    def say(self, key: str, language: str, /, **values: str) -> str:
+        """Return a fixed text: the business's own where it has one in the language."""
+        own = self.own_texts.get(key, {})
+        if language in own:
+            return own[language]
+        return self.texts.get(key, language, business=self.business, **values)
+
+    def language_of(self, question: Question) -> str:
+        """Return the language to answer in: as clearly written now, as analysed, as written, else its own."""
+        burst = " ".join(said.text for said in question.burst)
+        before = " ".join(said.text for said in question.history[-10:] if said.speaker is Speaker.CLIENT)
+        analysed = question.language if question.language in self.languages.words else ""
+        candidates = (
+            self.languages.detect(burst, SURE_VOTES),
+            analysed,
+            self.languages.detect(burst),
+            self.languages.detect(before),
+        )
+        return next((language for language in candidates if language), self.language)
