@@ -245,6 +245,22 @@ def test_given_another_language_when_checked_then_it_is_stopped(text: str, langu
     assert check_language(text, language, shipped_languages()).passed is passes
 
 
+@pytest.mark.parametrize(
+    ("text", "promises"),
+    [
+        ("Te paso con una persona del equipo.", True),
+        ("Hola. Ya te responde una persona.", True),
+        ("Vou passar você para uma pessoa da equipe.", True),
+        ("I'll transfer you to a colleague.", True),
+        ("¿Te paso con una persona?", False),
+        ("Si querés, te paso con una persona del equipo.", False),
+        ("Te paso el precio: $31.990", False),
+    ],
+)
+def test_given_a_promise_of_a_person_when_read_then_it_is_told_from_an_offer(text: str, promises: bool) -> None:
+    assert shipped_guards().promises_person(text) is promises
+
+
 def test_given_nothing_or_too_much_when_checked_then_it_is_stopped() -> None:
     assert not check_form(" 👍 ", 100).passed
     assert not check_form("a" * 101, 100).passed

@@ -119,6 +119,10 @@ async def test_given_a_model_that_asks_for_a_person_when_read_then_a_person_come
     assert not wanted.is_failure
 
 
+async def test_given_a_model_that_promises_a_person_when_read_then_a_person_comes(desk: Desk) -> None:
+    assert _person(await desk.ask(said("Te paso con una persona del equipo."))).reason_code == "model_asks"
+
+
 async def test_given_an_answer_cut_by_length_when_read_then_whole_sentences_are_left(desk: Desk) -> None:
     outcome = await desk.ask(said(f"{GOOD} Además te cuento que ten", "length"))
     assert _text(outcome) == GOOD

@@ -190,6 +190,8 @@ class ModelWriter:
         if completion.finish_reason == "content_filter":
             return handover(voice, "content_filter", "reason_content_filter", Urgency.MEDIUM)
         asked = person_wanted(completion.text)
+        if asked is None and self.guards.promises_person(completion.text):
+            asked = ""  # promised without the marker: what the client would read has to come true
         if asked is not None:
             wanted = handover(voice, "model_asks", "reason_model_asks", Urgency.MEDIUM)
             return replace(wanted, reason=asked) if asked else wanted

@@ -68,7 +68,8 @@ def shipped_texts() -> Texts:
 @cache
 def shipped_guards() -> Guards:
     """Return the guards with their built-in patterns."""
-    return build_guards(shipped_languages(), shipped_toml("guards.toml")["claims"])
+    data = shipped_toml("guards.toml")
+    return build_guards(shipped_languages(), data["claims"], data["promises"], data["conditions"])
 
 
 @cache

@@ -9,6 +9,8 @@ from llm_service.domain.guards.evidence import Evidence
 from llm_service.domain.guards.manners import check_form, check_language, check_leaks, check_loops
 from llm_service.domain.guards.sources import check_claims, check_links, check_names, check_stock
 from llm_service.domain.language import Languages
+from llm_service.domain.normalise import fold
+from llm_service.domain.phrases import sentences
 from llm_service.domain.values import Verdict
 
 LONGEST_REPLY = 1800
@@ -16,10 +18,20 @@ LONGEST_REPLY = 1800
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """What the guards know beside the evidence: languages, and patterns of claims over folded text."""
+    """What the guards know beside the evidence: languages, and patterns over folded text.
+
+    `claims` say something as done, `promises` promise a person, `conditions` make an offer of a promise.
+    """
 
     languages: Languages
     claims: tuple[re.Pattern[str], ...]
+    promises: tuple[re.Pattern[str], ...]
+    conditions: re.Pattern[str]
+
+    def promises_person(self, text: str) -> bool:
+        """Tell whether a sentence of `text` promises that a person comes, rather than offers it."""
+        told = [fold(sentence) for sentence in sentences(text) if "?" not in sentence]
+        return any(p.search(one) for one in told if not self.conditions.search(one) for p in self.promises)
 
     def check(self, text: str, evidence: Evidence) -> tuple[Verdict, ...]:
         """Return what each guard says of `text`."""
@@ -36,9 +48,14 @@ class Guards:
         )
 
 
-def build_guards(languages: Languages, claims: Sequence[str]) -> Guards:
+def build_guards(languages: Languages, claims: Sequence[str], promises: Sequence[str], conditions: str) -> Guards:
     """Return the guards with the patterns of a data file; a malformed one raises `re.error` at start."""
-    return Guards(languages, tuple(re.compile(pattern) for pattern in claims))
+    return Guards(
+        languages,
+        tuple(re.compile(pattern) for pattern in claims),
+        tuple(re.compile(pattern) for pattern in promises),
+        re.compile(conditions),
+    )
 
 
 def failed(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
