@@ -65,20 +65,31 @@ class Receiver:
         return Response(status_code=status)
 
 
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    receiver = Receiver()
-    receiver.gate.set()
-    app = Starlette(routes=[Route("/{path:path}", receiver.serve, methods=["POST"])])
+@contextlib.asynccontextmanager
+async def serving(app: Starlette) -> AsyncIterator[str]:
+    """Serve an application on a port of the kernel's choice; yields its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    receiver.url = f"http://127.0.0.1:{listener.getsockname()[1]}/hooks/secret"
     server = Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, ws="none"))
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve(sockets=[listener]))
         await server.ready.wait()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+
+
+@pytest.fixture
+def served_app() -> Callable[[Starlette], contextlib.AbstractAsyncContextManager[str]]:
+    return serving
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    receiver.gate.set()
+    async with serving(Starlette(routes=[Route("/{path:path}", receiver.serve, methods=["POST"])])) as url:
+        receiver.url = f"{url}/hooks/secret"
         yield receiver
         receiver.gate.set()
-        server.should_exit = True
 
 
 @dataclass

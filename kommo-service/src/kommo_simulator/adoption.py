@@ -1,6 +1,6 @@
 """The simulator's one deliberate departure from Kommo: talks and contacts it never saw get a chat on demand."""
 
-from kommo_simulator.model import Talk
+from kommo_simulator.model import Chat, Contact, Talk
 from kommo_simulator.state import World
 
 ADOPTED_ORIGIN = "waba"
@@ -13,8 +13,7 @@ def talk_by_id(world: World, talk_id: int) -> Talk | None:
     if found is not None or not world.settings.adopt_unknown_chats:
         return found
     contact = world.ensure_contact(None, ADOPTED_NAME)
-    chat = world.add_chat(f"talk-{talk_id}", contact, ADOPTED_ORIGIN)
-    return world.open_talk(chat, talk_id)
+    return world.open_talk(_adopt(world, f"talk-{talk_id}", contact), talk_id)
 
 
 def talks_of_contact(world: World, contact_id: int) -> list[Talk]:
@@ -23,4 +22,10 @@ def talks_of_contact(world: World, contact_id: int) -> list[Talk]:
     if found or not world.settings.adopt_unknown_chats:
         return found
     contact = world.ensure_contact(contact_id, ADOPTED_NAME)
-    return [world.open_talk(world.add_chat(f"contact-{contact_id}", contact, ADOPTED_ORIGIN))]
+    return [world.open_talk(_adopt(world, f"contact-{contact_id}", contact))]
+
+
+def _adopt(world: World, chat_id: str, contact: Contact) -> Chat:
+    chat = world.add_chat(chat_id, contact, ADOPTED_ORIGIN)
+    chat.is_adopted = True
+    return chat

@@ -15,7 +15,19 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
-from kommo_simulator import chats_api, control, control_play, rest_account, rest_bots, rest_crm, rest_talks, salesbot
+from kommo_simulator import (
+    chats_api,
+    control,
+    control_account,
+    control_play,
+    rest_account,
+    rest_bots,
+    rest_contact_chats,
+    rest_crm,
+    rest_media,
+    rest_talks,
+    salesbot,
+)
 from kommo_simulator.answers import on_problem
 from kommo_simulator.background import Background
 from kommo_simulator.faults import FaultyEdge
@@ -26,7 +38,7 @@ from kommo_simulator.simulator import Simulator
 PAGE = Path(__file__).parent / "page"
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "img-src 'self'; media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -76,15 +88,19 @@ def create_app(
 def _routes() -> list[BaseRoute]:
     return [
         *rest_talks.ROUTES,
+        *rest_contact_chats.ROUTES,
         *rest_crm.ROUTES,
+        *rest_media.ROUTES,
         *rest_account.ROUTES,
         *rest_bots.ROUTES,
         *salesbot.ROUTES,
         *chats_api.ROUTES,
         *control.ROUTES,
         *control_play.ROUTES,
+        *control_account.ROUTES,
         Route("/", _page_file("index.html"), methods=["GET"], name="page"),
         Route("/page.css", _page_file("page.css"), methods=["GET"], name="page_style"),
+        Route("/icon.svg", _page_file("icon.svg"), methods=["GET"], name="page_icon"),
         Route("/page.js", _page_file("page.js"), methods=["GET"], name="page_script"),
     ]
 

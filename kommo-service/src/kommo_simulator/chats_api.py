@@ -109,6 +109,7 @@ def create_chat(call: Call) -> Response:
         chat = chats_messages.new_chat(
             call.simulator, order.conversation_id, order.user.id, order.user.name, order.user.profile
         )
+        chat.source_external_id = order.source.external_id if order.source else None
     contact = call.simulator.world.contacts[chat.contact_id]
     user: dict[str, Any] = {
         "id": chat.client_id,

@@ -80,10 +80,11 @@ def set_status(message: Message, change: StatusChange) -> None:
 def _store(simulator: Simulator, payload: Payload, sender: Person, speaker: Author | None) -> Message:
     stage, settings = simulator.stage, simulator.settings
     chat = chat_of(simulator, payload.conversation_id, payload.conversation_ref_id)
-    is_new = chat is None
+    is_new = chat is None or not chat.message_ids
     if chat is None:
         client = sender if speaker is None or payload.receiver is None else payload.receiver
         chat = new_chat(simulator, payload.conversation_id, client.id, client.name, client.profile)
+    chat.source_external_id = payload.source.external_id if payload.source else chat.source_external_id
     # Whoever has no ref_id is an outside person, the chat's own client or another one.
     is_client = sender.id == chat.client_external_id
     author = speaker or Author(AuthorType.EXTERNAL, chat.client_id if is_client else simulator.new_id(), sender.name)
@@ -110,8 +111,8 @@ def _draft(payload: Payload, author: Author) -> Draft:
         delivery_status=status,
         extra={
             name: msgspec.to_builtins(value)
-            for name, value in (("location", content.location), ("contact", content.contact))
-            if value is not None
+            for name in ("location", "contact", "callback_data")
+            if (value := getattr(content, name)) is not None
         },
     )
 

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from kommo_simulator.answers import Json, Problem, read_json
 from kommo_simulator.faults import FaultOrder
+from kommo_simulator.media import MediaStore
 from kommo_simulator.model import Chat, DeliveryStatus, Message
 from kommo_simulator.simulator import Simulator
 from kommo_simulator.state import World
@@ -23,9 +24,11 @@ async def list_chats(request: Request) -> Response:
 
 async def list_chat_messages(request: Request) -> Response:
     """Return a chat's messages, oldest first."""
-    world = Simulator.of(request).world
+    world, media = Simulator.of(request).world, Simulator.of(request).media
     chat = known_chat(request)
-    return Json({"chat": shown_chat(world, chat), "messages": [shown_message(m) for m in world.messages_of(chat)]})
+    return Json(
+        {"chat": shown_chat(world, chat), "messages": [shown_message(m, media) for m in world.messages_of(chat)]}
+    )
 
 
 async def list_deliveries(request: Request) -> Response:
@@ -41,7 +44,7 @@ async def list_deliveries(request: Request) -> Response:
         found = sorted(world.messages.values(), key=lambda message: message.sequence)
     wanted = query.get("delivery_status")
     shown = [
-        shown_message(message)
+        shown_message(message, Simulator.of(request).media)
         for message in found
         if message.is_outgoing
         and (message.delivery_status == wanted if wanted else message.delivery_status is not DeliveryStatus.ERROR)
@@ -71,7 +74,25 @@ async def list_webhook_attempts(request: Request) -> Response:
         for s in stage.webhooks.subscriptions.values()
     ]
     pending = stage.webhooks.pending + stage.chats_hooks.pending
-    return Json({"attempts": attempts, "pending": pending, "subscriptions": subscriptions})
+    plan = Simulator.of(request).plan
+    held = [{"event": passage.event, "chat_id": passage.chat_id} for passage in plan.held]
+    body = {"attempts": attempts, "pending": pending, "subscriptions": subscriptions, "held": held, **plan.orders}
+    return Json(body)
+
+
+async def show_records(request: Request) -> Response:
+    """Return what the account holds about a chat's client: contact, lead, their notes and tasks."""
+    world, chat = Simulator.of(request).world, known_chat(request)
+    lead = world.leads.get(chat.lead_id or 0)
+    mine = {("contacts", chat.contact_id), ("leads", chat.lead_id)}
+    return Json(
+        {
+            "contact": world.contacts[chat.contact_id],
+            "lead": lead,
+            "notes": [note for note in world.notes.values() if (note.entity_type, note.entity_id) in mine],
+            "tasks": [task for task in world.tasks.values() if (task.entity_type, task.entity_id) in mine],
+        }
+    )
 
 
 async def get_status(request: Request) -> Response:
@@ -87,6 +108,8 @@ async def get_status(request: Request) -> Response:
             "is_channel_connected": simulator.is_channel_connected,
             "own_origin": settings.origin,
             "quota": {"limit": settings.quota, "used": simulator.quota.used},
+            "plan_has_addon": settings.plan_has_addon,
+            "disabled_subscriptions": sum(s.disabled for s in simulator.stage.webhooks.subscriptions.values()),
             "chats": len(world.chats),
             "messages": len(world.messages),
             "notes": len(world.notes),
@@ -141,8 +164,8 @@ def shown_chat(world: World, chat: Chat) -> dict[str, Any]:
     }
 
 
-def shown_message(message: Message) -> dict[str, Any]:
-    """Return a message as the control API shows it."""
+def shown_message(message: Message, media: MediaStore) -> dict[str, Any]:
+    """Return a message as the control API shows it; `media_path` is where its file can be had here."""
     return {
         "id": message.id,
         "sequence": message.sequence,
@@ -152,6 +175,8 @@ def shown_message(message: Message) -> dict[str, Any]:
         "text": message.text,
         "message_type": message.message_type,
         "attachment": msgspec.to_builtins(message.attachment),
+        "media_path": media.path_of(message.attachment) if message.attachment else None,
+        "extra": message.extra,
         "created_at": message.created_at,
         "author_type": message.author.type,
         "author_name": message.author.name,
@@ -170,6 +195,7 @@ ROUTES = [
     Route("/control/status", get_status, methods=["GET"], name="control_status"),
     Route("/control/chats", list_chats, methods=["GET"], name="control_chats"),
     Route("/control/chats/{chat_id}/messages", list_chat_messages, methods=["GET"], name="control_messages"),
+    Route("/control/chats/{chat_id}/records", show_records, methods=["GET"], name="control_records"),
     Route("/control/deliveries", list_deliveries, methods=["GET"], name="control_deliveries"),
     Route("/control/requests", list_requests, methods=["GET"], name="control_requests"),
     Route("/control/webhooks", list_webhook_attempts, methods=["GET"], name="control_webhooks"),

@@ -6,18 +6,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kommo_simulator.answers import Json, Problem, read_json
+from kommo_simulator.chats_bodies import TYPING_SECONDS, reaction_hook, typing_hook
 from kommo_simulator.control import shown_chat
-from kommo_simulator.model import DeliveryStatus, Message
+from kommo_simulator.lines import ClientLine, ColleagueLine
+from kommo_simulator.model import Chat, DeliveryStatus, Message
 from kommo_simulator.simulator import Simulator
-from kommo_simulator.stage import ClientLine
-
-
-class ColleagueLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message to play as a user of the account."""
-
-    chat_id: str
-    text: str
-    user: int | None = None
 
 
 class NewChat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,6 +25,25 @@ class NewChat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     talk_id: int | None = None
 
 
+class TypingOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A user of the account types in a chat of the own channel."""
+
+    chat_id: str
+    user: int | None = None
+
+
+class ReactionOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A user reacts to a message of the own channel; an empty emoji takes the reaction away.
+
+    `as_message` names the message as the field table of the documentation does, not as its sample.
+    """
+
+    message_id: str
+    emoji: str = "👍"
+    user: int | None = None
+    as_message: bool = False
+
+
 class StatusChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A delivery status to give a message."""
 
@@ -43,18 +55,62 @@ async def play_client(request: Request) -> Response:
     simulator, line = Simulator.of(request), await read_json(request, ClientLine)
     if not 1 <= line.copies <= 100:
         raise Problem(400, "copies is from 1 to 100", "copies")
+    if max(line.delay_seconds, line.late_file_seconds or 0.0) > 86_400:
+        raise Problem(400, "a webhook is at most 86400 s late", "delay_seconds")
     return _played(simulator, simulator.stage.client_writes(line))
 
 
 async def play_colleague(request: Request) -> Response:
-    """Play a message that a user of the account writes in the inbox."""
+    """Play a message that the company writes, in the inbox or on its phone."""
     simulator, line = Simulator.of(request), await read_json(request, ColleagueLine)
-    chat = simulator.world.chats.get(line.chat_id)
-    if chat is None:
-        raise Problem(404, "Chat not found")
-    if line.user is not None and all(user.id != line.user for user in simulator.world.users):
-        raise Problem(400, "user is the id of no user", "user")
-    return _played(simulator, simulator.stage.colleague_writes(chat, line.text, line.user))
+    chat = _chat(simulator, line.chat_id)
+    _check_user(simulator, line.user)
+    if not (line.text or line.attachments or line.list_message):
+        raise Problem(400, "text or attachments is required", "text")
+    if line.id in simulator.world.messages:
+        raise Problem(400, "id is that of another message", "id")
+    if line.device == "phone" and chat.origin == simulator.settings.origin:
+        raise Problem(422, "The phone of the own channel is its owner's: import the message instead")
+    return _played(simulator, simulator.stage.colleague_writes(chat, line))
+
+
+async def play_typing(request: Request) -> Response:
+    """Play a user who types in the own channel; heard by who subscribed to typing, every 5 s at most."""
+    simulator, order = Simulator.of(request), await read_json(request, TypingOrder)
+    chat = _own_chat(simulator, order.chat_id)
+    _check_user(simulator, order.user)
+    now = simulator.world.seconds()
+    if now - simulator.world.typed_at.get(chat.id, 0) >= TYPING_SECONDS:
+        simulator.world.typed_at[chat.id] = now
+        user = simulator.world.user(order.user)
+        body = typing_hook(simulator.settings, chat, user.amojo_id or str(user.id), now)
+        simulator.stage.chats_hooks.send("typing", chat.id, body)
+    return Response(status_code=204)
+
+
+async def play_reaction(request: Request) -> Response:
+    """Play a user who reacts to a message of the own channel."""
+    simulator, order = Simulator.of(request), await read_json(request, ReactionOrder)
+    world, message = simulator.world, simulator.world.messages.get(order.message_id)
+    if message is None:
+        raise Problem(404, "Message not found")
+    chat = _own_chat(simulator, message.chat_id)
+    _check_user(simulator, order.user)
+    message.reactions[:] = [order.emoji] if order.emoji else []
+    user_id = world.user(order.user).amojo_id or str(world.user(order.user).id)
+    body = reaction_hook(simulator.settings, chat, message, user_id, order.emoji, world.seconds(), order.as_message)
+    simulator.stage.chats_hooks.send("reaction", chat.id, body)
+    return Response(status_code=204)
+
+
+async def reopen_talk(request: Request) -> Response:
+    """Reopen a closed chat as a user would: it gets another talk, with a number of its own."""
+    simulator = Simulator.of(request)
+    chat = _chat(simulator, request.path_params["chat_id"])
+    if simulator.world.current_talk(chat) is not None:
+        raise Problem(422, "Talk is open")
+    simulator.stage.talk_in_work(chat)
+    return Json(shown_chat(simulator.world, chat), 201)
 
 
 async def close_talk(request: Request) -> Response:
@@ -100,6 +156,25 @@ async def reset(request: Request) -> Response:
     return Response(status_code=204)
 
 
+def _chat(simulator: Simulator, chat_id: str) -> Chat:
+    chat = simulator.world.chats.get(chat_id)
+    if chat is None:
+        raise Problem(404, "Chat not found")
+    return chat
+
+
+def _own_chat(simulator: Simulator, chat_id: str) -> Chat:
+    chat = _chat(simulator, chat_id)
+    if chat.origin != simulator.settings.origin:
+        raise Problem(422, "Only the own channel hears of typing and reactions")
+    return chat
+
+
+def _check_user(simulator: Simulator, user_id: int | None) -> None:
+    if user_id is not None and all(user.id != user_id for user in simulator.world.users):
+        raise Problem(400, "user is the id of no user", "user")
+
+
 def _played(simulator: Simulator, message: Message) -> Response:
     chat = simulator.world.chats[message.chat_id]
     body = {
@@ -115,6 +190,9 @@ def _played(simulator: Simulator, message: Message) -> Response:
 ROUTES = [
     Route("/control/client-messages", play_client, methods=["POST"], name="control_client"),
     Route("/control/colleague-messages", play_colleague, methods=["POST"], name="control_colleague"),
+    Route("/control/typing", play_typing, methods=["POST"], name="control_typing"),
+    Route("/control/reactions", play_reaction, methods=["POST"], name="control_reaction"),
+    Route("/control/chats/{chat_id}/reopen", reopen_talk, methods=["POST"], name="control_reopen"),
     Route("/control/talks/{talk_id:int}/close", close_talk, methods=["POST"], name="control_close"),
     Route("/control/chats", make_chat, methods=["POST"], name="control_make_chat"),
     Route("/control/messages/{message_id}/status", change_delivery_status, methods=["POST"], name="control_mark"),

@@ -18,8 +18,9 @@ def encode(fields: Fields) -> bytes:
 
 
 def message_added(settings: SimulatorSettings, chat: Chat, message: Message) -> Fields:
-    """Return the fields of `message[add]`, a client's message."""
-    return [*_account(settings), *_message("message[add][0]", chat, message), ("message[add][0][origin]", chat.origin)]
+    """Return the fields of `message[add]`: a client's message, in some accounts also the company's."""
+    root = "message[add][0]"
+    return [*account_fields(settings), *_message(root, chat, message), (f"{root}[origin]", chat.origin)]
 
 
 def outgoing_message_added(
@@ -38,7 +39,7 @@ def outgoing_message_added(
         (f"{root}[recipient][name]", chat.client_name),
     ]
     source = [(f"{root}[source_id]", source_id)] if source_id else []
-    return [*_account(settings), *shown, *recipient, *source, (f"{root}[origin]", chat.origin)]
+    return [*account_fields(settings), *shown, *recipient, *source, (f"{root}[origin]", chat.origin)]
 
 
 def talk_changed(settings: SimulatorSettings, verb: str, chat: Chat, talk: Talk) -> Fields:
@@ -57,7 +58,7 @@ def talk_changed(settings: SimulatorSettings, verb: str, chat: Chat, talk: Talk)
         ("is_read", str(int(talk.is_read))),
         ("origin", chat.origin),
     ]
-    return [*_account(settings), *((f"{root}[{name}]", value) for name, value in values)]
+    return [*account_fields(settings), *((f"{root}[{name}]", value) for name, value in values)]
 
 
 def unsorted_added(
@@ -83,7 +84,7 @@ def unsorted_added(
         (f"{root}[source_data][service]", chat.origin),
         (f"{root}[data][contacts][0][id]", str(contact.id)),
         (f"{root}[data][contacts][0][name]", contact.name),
-        *_account(settings),
+        *account_fields(settings),
     ]
 
 
@@ -99,7 +100,7 @@ def note_added(settings: SimulatorSettings, note: Note, date: str) -> Fields:
         ("created_by", str(note.created_by)),
         ("date_create", date),
     ]
-    return [*((f"{root}[{name}]", value) for name, value in values), *_account(settings)]
+    return [*((f"{root}[{name}]", value) for name, value in values), *account_fields(settings)]
 
 
 def lead_changed(settings: SimulatorSettings, verb: str, lead: Lead, old_name: str, old: tuple[int, int]) -> Fields:
@@ -119,10 +120,11 @@ def lead_changed(settings: SimulatorSettings, verb: str, lead: Lead, old_name: s
         ("old_pipeline_id", old[1]),
         ("account_id", settings.account_id),
     ]
-    return [*((f"{root}[{name}]", str(value)) for name, value in values), *_account(settings)]
+    return [*((f"{root}[{name}]", str(value)) for name, value in values), *account_fields(settings)]
 
 
-def _account(settings: SimulatorSettings) -> Fields:
+def account_fields(settings: SimulatorSettings) -> Fields:
+    """Return the block that names the account."""
     return [
         ("account[subdomain]", settings.subdomain),
         ("account[id]", str(settings.account_id)),

@@ -136,7 +136,7 @@ class FaultyEdge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or let it fail."""
-        if scope["type"] != "http" or not scope["path"].startswith(("/api/", "/v2/")):
+        if scope["type"] != "http" or not scope["path"].startswith(("/api/", "/v2/", "/media/")):
             await self._app(scope, receive, send)
             return
         entry = Received(self._now(), scope["method"], scope["path"], self._operation_of(scope))

@@ -35,7 +35,7 @@ class RateLimit:
     """Counts the requests of each caller in a sliding second."""
 
     def __init__(self, rate: int, ban_after: int, ban_seconds: float, clock: Callable[[], float]) -> None:
-        self._rate = rate
+        self.rate = rate
         self._ban_after = ban_after
         self._ban_seconds = ban_seconds
         self._clock = clock
@@ -47,13 +47,13 @@ class RateLimit:
 
     def verdict(self, key: str) -> Verdict:
         """Count a request of the caller `key` and tell what happens to it."""
-        if self._rate == 0:
+        if self.rate == 0:
             return Verdict.ALLOWED
         now, caller = self._clock(), self._callers.setdefault(key, _Caller())
         if now < caller.banned_until:
             return Verdict.BANNED
         _drop_before(caller.allowed_at, now - RATE_WINDOW_SECONDS)
-        if len(caller.allowed_at) < self._rate:
+        if len(caller.allowed_at) < self.rate:
             caller.allowed_at.append(now)
             return Verdict.ALLOWED
         _drop_before(caller.refused_at, now - REFUSAL_WINDOW_SECONDS)
@@ -76,6 +76,10 @@ class Quota:
     def reset(self) -> None:
         """Start the month again."""
         self._used.clear()
+
+    def set_used(self, used: int) -> None:
+        """Pretend that so many messages were sent this month."""
+        self._used[self._month()] = used
 
     @property
     def used(self) -> int:

@@ -27,6 +27,7 @@ class Via(StrEnum):
 
     CLIENT = "client"
     INBOX = "inbox"
+    PHONE = "phone"
     TALK_MESSAGE = "talk_message"
     OWN_CHANNEL = "own_channel"
     SALESBOT = "salesbot"
@@ -95,7 +96,10 @@ class Lead:
 
 @dataclass(slots=True)
 class Chat:
-    """A client on a channel; `conversation_id` is set for chats of the own channel."""
+    """A client on a channel; `conversation_id` is set for chats of the own channel.
+
+    An adopted chat stands in for one that the simulator never saw.
+    """
 
     id: str
     origin: str
@@ -106,6 +110,8 @@ class Chat:
     created_at: int
     conversation_id: str | None = None
     client_external_id: str | None = None
+    source_external_id: str | None = None
+    is_adopted: bool = False
     talk_ids: list[int] = field(default_factory=list)
     message_ids: list[str] = field(default_factory=list)
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kommo_simulator import crm_events
+from kommo_simulator import crm_events, crm_records
 from kommo_simulator.answers import Hal, Problem, page_links, page_of, read_json
 from kommo_simulator.model import Contact, Lead, Note, Task
 from kommo_simulator.simulator import Simulator
@@ -81,6 +81,7 @@ async def patch_entity(request: Request) -> Response:
     _rename(entity, patch)
     _retag(simulator, entity, patch)
     entity.updated_at = simulator.world.seconds()
+    _announce_update(simulator, entity)
     return Hal({"id": entity.id, "updated_at": entity.updated_at, "_links": page_links(request, False, 1)})
 
 
@@ -201,6 +202,15 @@ def _retag(simulator: Simulator, entity: Lead | Contact, patch: Patch) -> None:
     for tag in (*(patch.embedded.tags if patch.embedded else ()), *patch.tags_to_add):
         if tag.name and all(known["name"] != tag.name for known in entity.tags):
             entity.tags.append({"id": simulator.world.new_number(), "name": tag.name, "color": None})
+
+
+def _announce_update(simulator: Simulator, entity: Lead | Contact) -> None:
+    if isinstance(entity, Lead):
+        fields = crm_records.lead_event(simulator.settings, "update", entity)
+        simulator.stage.webhooks.raise_event("update_lead", "", fields)
+    else:
+        fields = crm_records.contact_event(simulator.settings, "update", entity)
+        simulator.stage.webhooks.raise_event("update_contact", "", fields)
 
 
 def _check_note(new: NewNote) -> None:

@@ -61,13 +61,15 @@ async def running_simulator(settings: SimulatorSettings) -> AsyncIterator[Runnin
     )
     listener = socket.create_server((settings.host, settings.port), backlog=2048)
     server = Server(config)
+    port: int = listener.getsockname()[1]
+    url = f"http://{settings.host}:{port}"
+    app.state.simulator.media.address = url
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[listener]))
         ready = group.create_task(server.ready.wait())
         await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
-        port: int = listener.getsockname()[1]
         try:
-            yield RunningSimulator(f"http://{settings.host}:{port}", port, app, server)
+            yield RunningSimulator(url, port, app, server)
         finally:
             ready.cancel()
             server.should_exit = True

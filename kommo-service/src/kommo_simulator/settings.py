@@ -25,15 +25,19 @@ EVENTS = (
     "note_lead",
     "note_contact",
 )
+CHATS_EVENTS = ("message", "typing", "reaction")
 SCOPES = ("crm", "notifications", "send_external_messages", "list_external_messages")
 
 Words = Annotated[tuple[str, ...], NoDecode]
 
 
 class SimulatorSettings(BaseSettings):
-    """What one simulator plays: an account, its token, its channel, its limits and its manners."""
+    """What one simulator plays: an account, its token, its channel, its limits and its manners.
 
-    model_config = SettingsConfigDict(env_prefix="MESH_SIMULATOR_", frozen=True, extra="forbid")
+    Not frozen: some of it changes at run time, through the control API, on the simulator's own copy.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MESH_SIMULATOR_", validate_assignment=True, extra="forbid")
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8090, ge=0, le=65535, description="Port to listen on; 0 lets the kernel pick one.")
@@ -70,6 +74,12 @@ class SimulatorSettings(BaseSettings):
         default=True, description="Development aid, unlike Kommo: unknown talks and contacts get a chat on demand."
     )
 
+    serve_media: bool = Field(
+        default=False, description="Links of made-up files point at the simulator, which serves the files anyway."
+    )
+    public_url: str = Field(default="", description="URL of those links; empty = where the simulator listens.")
+    media_placeholder: str = Field(default="", description="Text of media messages that the client sent without one.")
+
     client_uuid: str = Field(default=LOCAL_CLIENT_UUID, min_length=1, description="Id of the integration.")
     client_secret: SecretStr = Field(default=SecretStr(LOCAL_CLIENT_SECRET), description="Its secret, for bot tokens.")
 
@@ -79,12 +89,22 @@ class SimulatorSettings(BaseSettings):
     channel_connected: bool = Field(default=True, description="The channel is connected from the start.")
     bot_id: str = Field(default=LOCAL_BOT_ID, min_length=1, description="Id of the channel's bot.")
     chats_webhook_url: str = Field(default="", description="URL of Chats webhooks; may contain :scope_id.")
+    chats_webhook_events: Words = Field(
+        default=CHATS_EVENTS[:1], description="Chats webhooks subscribed to: message, typing, reaction."
+    )
     chats_webhook_timeout_seconds: float = Field(default=5.0, gt=0, description="Time a Chats webhook may take.")
 
-    @field_validator("token_scopes", "webhook_urls", "webhook_events", mode="before")
+    @field_validator("token_scopes", "webhook_urls", "webhook_events", "chats_webhook_events", mode="before")
     @classmethod
     def _split_words(cls, value: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("chats_webhook_events")
+    @classmethod
+    def _check_chats_events(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(value) - set(CHATS_EVENTS):
+            raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(CHATS_EVENTS)}")
+        return value
 
     @property
     def scope_id(self) -> str:

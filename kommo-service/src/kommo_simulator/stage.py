@@ -4,53 +4,21 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
-from kommo_simulator import crm_events
+from kommo_simulator import crm_events, crm_records
 from kommo_simulator.background import Background
-from kommo_simulator.chats_hooks import ChatsHooks, message_hook
+from kommo_simulator.chats_bodies import message_hook
+from kommo_simulator.chats_hooks import ChatsHooks
+from kommo_simulator.company_lines import drafts_of
+from kommo_simulator.lines import ClientLine, ColleagueLine
+from kommo_simulator.media import FILE_NAMES, AttachmentLine, MediaStore
 from kommo_simulator.model import Attachment, Author, AuthorType, Chat, DeliveryStatus, Message, Talk, Via
 from kommo_simulator.settings import SimulatorSettings
 from kommo_simulator.state import Draft, World
 from kommo_simulator.webhooks_out import Job, Webhooks
 
+__all__ = ["ClientLine", "ColleagueLine", "Stage"]
+
 SOURCE_ID = "20417733"
-_FILE_NAMES = {
-    "voice": "file.ogg",
-    "audio": "audio.mp3",
-    "picture": "image.jpeg",
-    "video": "video.mp4",
-    "sticker": "sticker.webp",
-}
-
-
-class AttachmentLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file that a client sends; what is empty is made up."""
-
-    type: str = "file"
-    link: str = ""
-    file_name: str = ""
-
-
-class ClientLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message to play as a client."""
-
-    text: str = ""
-    chat_id: str | None = None
-    name: str = "Cliente de prueba"
-    phone: str = ""
-    origin: str = "waba"
-    contact_id: int | None = None
-    lead: bool = True
-    attachment: AttachmentLine | None = None
-    location: dict[str, float] | None = None
-    contact: dict[str, str] | None = None
-    message_type: str | None = None
-    created_at: int | None = None
-    id: str | None = None
-    copies: int = 1
-    deliver: bool = True
-    delay_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +29,33 @@ class Stage:
     world: World
     webhooks: Webhooks
     chats_hooks: ChatsHooks
+    media: MediaStore
     background: Background
 
     def client_writes(self, line: ClientLine) -> Message:
         """Play a client's message, in a chat and talk made as needed; a known `id` is sent again."""
         chat, is_new = self._chat_for(line)
+        file = self._file_of(line)
         known = self.world.messages.get(line.id or "")
         if known is not None:
-            self._complete(known, line)
+            self._complete(known, line, file)
             message = known
         else:
             talk = self.talk_in_work(chat, announce=line.deliver)
-            message = self.world.add_message(chat, talk, self._client_draft(chat, line))
+            late = file is not None and line.late_file_seconds is not None
+            message = self.world.add_message(chat, talk, self._client_draft(chat, line, file, late))
         if line.deliver:
             self.announce_client_message(chat, message, is_new, line.copies, line.delay_seconds)
+        if known is None and file is not None and line.late_file_seconds is not None:
+            self.background.spawn(self._file_follows(chat, message, file, line))
         return message
 
     def announce_client_message(
         self, chat: Chat, message: Message, is_new: bool, copies: int = 1, delay: float = 0.0
     ) -> None:
-        """Raise message[add], and for a new chat the unsorted copy."""
+        """Raise message[add]; for a new chat also its contact and lead, and the unsorted copy."""
+        if is_new:
+            self.raise_records("add", chat)
         fields = crm_events.message_added(self.settings, chat, message)
         self.webhooks.raise_event("add_message", chat.id, fields, copies, delay)
         if is_new and chat.lead_id is not None and self.settings.raise_unsorted:
@@ -89,17 +64,23 @@ class Stage:
             copy = crm_events.unsorted_added(self.settings, chat, lead, contact, message, uid)
             self.webhooks.raise_event("add_unsorted", chat.id, copy, 1, delay)
 
-    def colleague_writes(self, chat: Chat, text: str, user_id: int | None = None) -> Message:
-        """Play a message that a user of the account writes in the inbox."""
-        user = self.world.user(user_id)
-        author = Author(AuthorType.INTERNAL, user.amojo_id or str(user.id), user.name, user.id)
+    def raise_records(self, verb: str, chat: Chat) -> None:
+        """Raise contacts[add] and leads[add], or their updates, for what stands behind a chat."""
+        contact = crm_records.contact_event(self.settings, verb, self.world.contacts[chat.contact_id])
+        self.webhooks.raise_event(f"{verb}_contact", chat.id, contact)
+        if chat.lead_id is not None:
+            lead = crm_records.lead_event(self.settings, verb, self.world.leads[chat.lead_id])
+            self.webhooks.raise_event(f"{verb}_lead", chat.id, lead)
+
+    def colleague_writes(self, chat: Chat, line: ColleagueLine) -> Message:
+        """Play what the company writes, a message for each file; returns the first of them."""
         talk = self.talk_in_work(chat)
-        draft = Draft(text, author, Via.INBOX, delivery_status=DeliveryStatus.SENT)
-        message = self.world.add_message(chat, talk, draft)
-        self._raise_outgoing(chat, message, author)
-        self.relay(chat, message)
-        self.settle(message)
-        return message
+        messages = [self.world.add_message(chat, talk, draft) for draft in drafts_of(self.world, self.media, line)]
+        for message in messages:
+            self._raise_outgoing(chat, message, message.author, line)
+            self.relay(chat, message)
+            self.settle(message)
+        return messages[0]
 
     async def api_sends(self, talk: Talk, text: str, via: Via, fails: bool = False) -> Message:
         """Take in a message of the API or of a bot; with `fails`, its delivery ends in an error.
@@ -110,7 +91,7 @@ class Stage:
         draft = Draft(text, self.world.bot(), via, delivery_status=DeliveryStatus.SENT)
         message = self.world.add_message(chat, talk, draft)
         if self.settings.echo_order == "before":
-            await asyncio.gather(*(job.first_answered.wait() for job in self.echo(chat, message)))
+            await asyncio.gather(*(job.first_answered.wait() for job in self.echo(chat, message) if not job.is_held))
         self.relay(chat, message)
         self.settle(message, DeliveryStatus.ERROR if fails else DeliveryStatus.DELIVERED)
         return message
@@ -118,7 +99,8 @@ class Stage:
     def echo(self, chat: Chat, message: Message) -> Sequence[Job]:
         """Raise outgoing_message[add] for a message that no person wrote, as the settings want it."""
         author = message.author
-        if self.settings.echo == "off":
+        # The caller knows an adopted chat by another id than ours: news of ours would be news of a stranger's chat.
+        if self.settings.echo == "off" or chat.is_adopted:
             return ()
         if self.settings.echo == "internal":
             user = self.world.users[0]
@@ -129,7 +111,8 @@ class Stage:
         """Send a company's message of the own channel to the owner of the channel."""
         if chat.origin == self.settings.origin:
             contact = self.world.contacts[chat.contact_id]
-            self.chats_hooks.send(chat.id, message_hook(self.settings, chat, contact, message, self.world.seconds()))
+            body = message_hook(self.settings, chat, contact, message, self.world.seconds())
+            self.chats_hooks.send("message", chat.id, body)
 
     def settle(self, message: Message, status: DeliveryStatus = DeliveryStatus.DELIVERED) -> None:
         """Give an outgoing message its final delivery status after the usual delay."""
@@ -159,10 +142,16 @@ class Stage:
             fields = crm_events.talk_changed(self.settings, verb, self.world.chats[talk.chat_id], talk)
             self.webhooks.raise_event(f"{verb}_talk", talk.chat_id, fields)
 
-    def _raise_outgoing(self, chat: Chat, message: Message, author: Author) -> Sequence[Job]:
+    def _raise_outgoing(
+        self, chat: Chat, message: Message, author: Author, line: ColleagueLine | None = None
+    ) -> Sequence[Job]:
+        delay = line.delay_seconds if line else 0.0
+        if line is not None and line.wrapper == "message":
+            fields = crm_events.message_added(self.settings, chat, message)
+            return self.webhooks.raise_event("add_message", chat.id, fields, delay=delay)
         source_id = SOURCE_ID if author.type is AuthorType.INTERNAL else None
         fields = crm_events.outgoing_message_added(self.settings, chat, message, author, source_id)
-        return self.webhooks.raise_event("add_outgoing_message", chat.id, fields)
+        return self.webhooks.raise_event("add_outgoing_message", chat.id, fields, delay=delay)
 
     def _chat_for(self, line: ClientLine) -> tuple[Chat, bool]:
         chat = self.world.chats.get(line.chat_id or "")
@@ -171,25 +160,28 @@ class Stage:
         contact = self.world.ensure_contact(line.contact_id, line.name, line.phone)
         return self.world.add_chat(line.chat_id, contact, line.origin, line.lead), True
 
-    def _client_draft(self, chat: Chat, line: ClientLine) -> Draft:
-        attachment = self._attachment(line)
+    def _client_draft(self, chat: Chat, line: ClientLine, file: Attachment | None, late: bool) -> Draft:
         extra = {name: value for name in ("location", "contact") if (value := getattr(line, name)) is not None}
-        kind = line.message_type or (attachment.type if attachment else next(iter(extra), "text"))
+        kind = line.message_type or (file.type if file else next(iter(extra), "text"))
         author = Author(AuthorType.EXTERNAL, chat.client_id, chat.client_name)
-        return Draft(line.text, author, Via.CLIENT, line.id, kind, line.created_at, attachment, extra=extra)
+        text = line.text or ("" if kind == "text" else self.settings.media_placeholder)
+        attachment = None if late else file
+        return Draft(text, author, Via.CLIENT, line.id, kind, line.created_at, attachment, extra=extra)
 
-    def _complete(self, message: Message, line: ClientLine) -> None:
+    def _complete(self, message: Message, line: ClientLine, file: Attachment | None) -> None:
         # The file of a message may come later, under the same id.
         message.text = line.text or message.text
-        message.attachment = self._attachment(line) or message.attachment
+        message.attachment = file or message.attachment
         message.message_type = line.message_type or message.message_type
 
-    def _attachment(self, line: ClientLine) -> Attachment | None:
+    async def _file_follows(self, chat: Chat, message: Message, file: Attachment, line: ClientLine) -> None:
+        await asyncio.sleep(line.late_file_seconds or 0.0)
+        message.attachment = file
+        if line.deliver:
+            self.announce_client_message(chat, message, False)
+
+    def _file_of(self, line: ClientLine) -> Attachment | None:
         given = line.attachment
-        if given is None and line.message_type in _FILE_NAMES:
-            given = AttachmentLine(line.message_type)
-        if given is None:
-            return None
-        name = given.file_name or _FILE_NAMES.get(given.type, "document.pdf")
-        link = f"https://amojo.kommo.com/v2/{self.settings.amojo_id}/attachments/{self.world.new_id()}/{name}"
-        return Attachment(given.type, given.link or link, name)
+        if given is None and line.message_type in FILE_NAMES:
+            given = AttachmentLine(line.message_type or "file")
+        return self.media.attachment(given) if given else None

@@ -69,6 +69,8 @@ class World:
         self.message_by_msgid: dict[str, str] = {}
         self.notes: dict[int, Note] = {}
         self.tasks: dict[int, Task] = {}
+        # When somebody of the company last typed in a chat of the own channel, unix seconds.
+        self.typed_at: dict[str, int] = {}
         # Of each waiting bot: its id, its chat, and the key of the answer's data that it prints.
         self.continuations: dict[int, tuple[int, str, str | None]] = {}
 
@@ -124,6 +126,15 @@ class World:
         if conversation_id is not None:
             self.chat_by_conversation[conversation_id] = chat.id
         return chat
+
+    def tie(self, chat: Chat, contact_id: int) -> None:
+        """Tie a chat, and its lead, to a known contact; the one made for it goes when nothing else needs it."""
+        before, chat.contact_id = chat.contact_id, contact_id
+        if chat.lead_id is not None:
+            self.leads[chat.lead_id].contact_id = contact_id
+        needed = {chat.contact_id for chat in self.chats.values()} | {lead.contact_id for lead in self.leads.values()}
+        if not chat.message_ids and before not in needed:
+            self.contacts.pop(before, None)
 
     def open_talk(self, chat: Chat, talk_id: int | None = None) -> Talk:
         """Open a talk of a chat."""

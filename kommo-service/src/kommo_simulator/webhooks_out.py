@@ -13,6 +13,7 @@ import structlog
 from kommo_simulator.background import Background
 from kommo_simulator.crm_events import Fields, encode
 from kommo_simulator.settings import SimulatorSettings
+from kommo_simulator.webhook_plan import Passage, WebhookPlan
 
 # Seconds before attempts 2 to 5, each after the attempt before it.
 RETRY_DELAYS = (300.0, 900.0, 900.0, 3600.0)
@@ -61,8 +62,18 @@ class Job:
     chat_id: str
     subscription: Subscription
     body: bytes
-    delay: float = 0.0
-    first_answered: asyncio.Event = field(default_factory=asyncio.Event)
+    delay: float
+    passage: Passage
+
+    @property
+    def first_answered(self) -> asyncio.Event:
+        """Set once the first attempt was answered, or given up."""
+        return self.passage.done
+
+    @property
+    def is_held(self) -> bool:
+        """True while it waits to be released."""
+        return not self.passage.free.is_set()
 
 
 def next_delay(attempt: int, status: int) -> float | None:
@@ -91,9 +102,11 @@ class Webhooks:
         session: Callable[[], aiohttp.ClientSession],
         now: Callable[[], float],
         new_id: Callable[[], str],
+        plan: WebhookPlan,
     ) -> None:
         self._settings = settings
         self._background = background
+        self.plan = plan
         self.session = session
         self._now = now
         self._new_id = new_id
@@ -129,7 +142,7 @@ class Webhooks:
         """Start sending one event to its subscribers, `copies` times each, after `delay` seconds."""
         body = encode(fields)
         jobs = [
-            Job(event, chat_id, subscription, body, delay)
+            self._job(event, chat_id, subscription, body, delay)
             for subscription in self.subscriptions.values()
             if event in subscription.settings and not subscription.disabled
             for _ in range(copies)
@@ -139,12 +152,25 @@ class Webhooks:
             self._background.spawn(self._run(job)).add_done_callback(partial(self._finish, job))
         return jobs
 
+    def switch(self, destination: str, disabled: bool) -> bool:
+        """Switch a subscription off or on, as an administrator would; false when there is none."""
+        found = self.subscriptions.get(destination)
+        if found is not None:
+            found.disabled = disabled
+            found.failed_at.clear()
+        return found is not None
+
+    def _job(self, event: str, chat_id: str, subscription: Subscription, body: bytes, delay: float) -> Job:
+        passage, ordered = self.plan.enter(event, chat_id)
+        return Job(event, chat_id, subscription, body, delay + ordered, passage)
+
     def _finish(self, job: Job, _: asyncio.Task[None]) -> None:
         self.pending -= 1
         job.first_answered.set()
 
     async def _run(self, job: Job) -> None:
         await asyncio.sleep(job.delay)
+        await job.passage.free.wait()
         number = 1
         while self.subscriptions.get(job.subscription.destination) is job.subscription:
             if job.subscription.disabled:

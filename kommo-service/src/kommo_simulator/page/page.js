@@ -8,8 +8,13 @@ const TEXTS = {
     account: "cuenta", open: "abierta", closed: "cerrada", talk: "conversación", client: "cliente",
     bot: "bot", internal: "equipo", external: "cliente", empty: "Escribí un mensaje primero.",
     failed: "El simulador no responde.", refused: "El simulador no aceptó eso.",
+    phone: "Escribir desde el teléfono", reopen: "Reabrir conversación", enable: "Volver a activar",
+    disabled: "Kommo desactivó los webhooks: la integración no se entera de nada.",
+    noAddon: "El plan no incluye el envío por API.", quotaUsed: "El cupo de mensajes del mes está agotado.",
     sent: "enviado", delivered: "entregado", read: "leído", error: "no entregado",
     voice_message: "🎤 nota de voz", picture_message: "🖼️ foto", file_message: "📎 archivo",
+    audio_message: "🎵 audio", video_message: "🎬 video", sticker_message: "sticker",
+    location_message: "📍 ubicación", contact_message: "👤 contacto",
   },
   en: {
     title: "Kommo Simulator", chats: "Chats", name: "Name", channel: "Channel", newChat: "New chat",
@@ -18,8 +23,13 @@ const TEXTS = {
     account: "account", open: "open", closed: "closed", talk: "talk", client: "client",
     bot: "bot", internal: "team", external: "client", empty: "Write a message first.",
     failed: "The simulator does not answer.", refused: "The simulator did not accept that.",
+    phone: "Write from the phone", reopen: "Reopen the talk", enable: "Enable again",
+    disabled: "Kommo has disabled the webhooks: the integration hears of nothing.",
+    noAddon: "The plan lacks sending by API.", quotaUsed: "The message quota of the month is used up.",
     sent: "sent", delivered: "delivered", read: "read", error: "not delivered",
     voice_message: "🎤 voice note", picture_message: "🖼️ picture", file_message: "📎 file",
+    audio_message: "🎵 audio", video_message: "🎬 video", sticker_message: "sticker",
+    location_message: "📍 location", contact_message: "👤 contact",
   },
 };
 const POLL_MILLISECONDS = 1000;
@@ -27,18 +37,24 @@ const state = { language: localStorage.getItem("language") === "en" ? "en" : "es
 const element = (id) => document.getElementById(id);
 const text = (key) => TEXTS[state.language][key] ?? key;
 
-async function call(path, body) {
+async function call(path, body, method = "POST") {
   const options = body === undefined ? {} :
-    { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+    { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   let answer;
   try {
     answer = await fetch(path, options);
   } catch {
-    element("problem").textContent = text("failed");
+    complain("failed");
     return null;
   }
-  element("problem").textContent = answer.ok ? "" : text("refused");
+  // Polling must not wipe out what an action complained of.
+  if (body !== undefined || state.problem === "failed") complain(answer.ok ? "" : "refused");
   return answer.ok && answer.status !== 204 ? answer.json() : null;
+}
+
+function complain(key) {
+  state.problem = key;
+  element("problem").textContent = key && text(key);
 }
 
 function translate() {
@@ -71,12 +87,35 @@ function messageItem(message) {
   return item;
 }
 
+const PLAYERS = { picture: "img", sticker: "img", voice: "audio", audio: "audio", video: "video" };
+
+// A file may come after its message, and once drawn it stays.
+function drawFile(item, message) {
+  if (!message.media_path || item.querySelector("[data-file]")) return;
+  const kind = PLAYERS[message.message_type] ?? "a";
+  const node = document.createElement(kind);
+  node.dataset.file = "";
+  if (kind === "a") {
+    node.href = message.media_path;
+    node.target = "_blank";
+    node.rel = "noopener";
+    node.textContent = message.attachment.file_name;
+  } else {
+    node.src = message.media_path;
+    if (kind === "img") node.alt = message.attachment.file_name;
+    else { node.controls = true; node.preload = "none"; }
+  }
+  item.prepend(node);
+}
+
 function fillMessage(item, message) {
-  const [words, facts] = item.children;
-  const media = message.attachment ? text(`${message.attachment.type}_message`) : "";
+  const words = item.querySelector("span");
+  const facts = item.querySelector("small");
+  const media = message.message_type === "text" ? "" : text(`${message.message_type}_message`);
+  drawFile(item, message);
   const time = new Date(message.created_at * 1000).toLocaleTimeString(state.language);
   const status = message.delivery_status ? ` · ${text(message.delivery_status)}` : "";
-  item.className = message.type;
+  item.className = `${message.type} ${message.author_type}`;
   setText(words, [media, message.text].filter(Boolean).join("\n"));
   setText(facts, `${text(message.author_type)} · ${message.author_name} · ${time}${status}`);
 }
@@ -87,14 +126,19 @@ function setText(node, value) {
 
 // Items stay where they are, so that a screen reader announces new messages only.
 function redraw(log, messages) {
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  state.atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   const known = new Map([...log.children].map((item) => [item.dataset.id, item]));
   messages.forEach((message, index) => {
     const item = known.get(message.id) ?? messageItem(message);
     if (log.children[index] !== item) log.insertBefore(item, log.children[index] ?? null);
     fillMessage(item, message);
   });
-  if (atEnd) log.scrollTop = log.scrollHeight;
+  keepAtEnd();
+}
+
+function keepAtEnd() {
+  const log = element("messages");
+  if (state.atEnd) log.scrollTop = log.scrollHeight;
 }
 
 async function showChats() {
@@ -110,7 +154,7 @@ async function showChats() {
 
 async function showMessages() {
   const asked = state.chat;
-  element("close").disabled = element("colleague").disabled = asked === null;
+  for (const id of ["close", "colleague", "phone"]) element(id).disabled = asked === null;
   if (asked === null) {
     element("chat-heading").textContent = state.draft ? state.draft.name : text("noChat");
     element("chat-facts").textContent = state.draft ? state.draft.origin : "";
@@ -121,13 +165,33 @@ async function showMessages() {
   if (!answer || asked !== state.chat) return;
   const { chat, messages } = answer;
   state.talk = chat.talk_id;
+  state.isOpen = chat.is_in_work;
+  setText(element("close"), text(chat.is_in_work ? "close" : "reopen"));
+  element("phone").disabled = chat.origin === state.ownOrigin;
   element("chat-heading").textContent = chat.name;
   element("chat-facts").textContent =
     `${chat.origin} · ${text("talk")} ${chat.talk_id} (${text(chat.is_in_work ? "open" : "closed")}) · ${chat.chat_id}`;
   redraw(element("messages"), messages);
 }
 
+async function showWarning() {
+  const status = await call("/control/status");
+  if (!status) return;
+  state.ownOrigin = status.own_origin;
+  const { limit, used } = status.quota;
+  const warnings = [
+    status.disabled_subscriptions ? text("disabled") : "",
+    status.plan_has_addon ? "" : text("noAddon"),
+    limit && used >= limit ? text("quotaUsed") : "",
+  ].filter(Boolean);
+  element("warning").hidden = warnings.length === 0;
+  element("enable").hidden = !status.disabled_subscriptions;
+  setText(element("warning").firstElementChild, warnings.join(" "));
+  setText(element("account"), `${text("account")} ${status.account_id} · ${status.subdomain}`);
+}
+
 async function refresh() {
+  await showWarning();
   await showChats();
   await showMessages();
 }
@@ -152,11 +216,13 @@ async function writeAsClient(extra) {
 
 function requireText() {
   const written = element("text").value.trim() !== "";
-  element("problem").textContent = written ? "" : text("empty");
+  complain(written ? "" : "empty");
   if (!written) element("text").focus();
   return written;
 }
 
+// Pictures take their room only once they are loaded; load events do not bubble.
+element("messages").addEventListener("load", keepAtEnd, true);
 element("new-chat").addEventListener("submit", (event) => {
   event.preventDefault();
   state.chat = null;
@@ -175,28 +241,30 @@ element("text").addEventListener("keydown", (event) => {
 });
 element("voice").addEventListener("click", () => writeAsClient({ text: "", message_type: "voice" }));
 element("picture").addEventListener("click", () => writeAsClient({ message_type: "picture" }));
-element("colleague").addEventListener("click", async () => {
+async function writeAsCompany(device) {
   if (!requireText()) return;
-  const line = { chat_id: state.chat, text: element("text").value.trim() };
+  const line = { chat_id: state.chat, text: element("text").value.trim(), device };
   if (await call("/control/colleague-messages", line)) element("text").value = "";
   await refresh();
-});
+}
+
+element("colleague").addEventListener("click", () => writeAsCompany("inbox"));
+element("phone").addEventListener("click", () => writeAsCompany("phone"));
 element("close").addEventListener("click", async () => {
-  await call(`/control/talks/${state.talk}/close`, {});
-  await showChats();
+  if (state.isOpen) await call(`/control/talks/${state.talk}/close`, {});
+  else await call(`/control/chats/${encodeURIComponent(state.chat)}/reopen`, {});
+  await refresh();
+});
+element("enable").addEventListener("click", async () => {
+  await call("/control/subscriptions", { disabled: false }, "PATCH");
+  await refresh();
 });
 element("language").addEventListener("click", () => {
   state.language = state.language === "es" ? "en" : "es";
   localStorage.setItem("language", state.language);
   translate();
-  start();
+  refresh();
 });
-
-async function start() {
-  const status = await call("/control/status");
-  if (status) element("account").textContent = `${text("account")} ${status.account_id} · ${status.subdomain}`;
-  await refresh();
-}
 
 async function poll() {
   if (!document.hidden) await refresh();
@@ -204,4 +272,4 @@ async function poll() {
 }
 
 translate();
-start().then(() => setTimeout(poll, POLL_MILLISECONDS));
+refresh().then(() => setTimeout(poll, POLL_MILLISECONDS));
