@@ -3,10 +3,10 @@
 import random
 
 import pytest
-from kommomesh_runtime.errors import InvalidArgument
 
 from intent_service.domain.analysis import Intent, Sentiment
 from intent_service.domain.analyzer import Request
+from kommomesh_runtime.errors import InvalidArgument
 
 
 @pytest.mark.parametrize(

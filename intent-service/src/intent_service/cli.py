@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+
+# One core, as in the service: before numpy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intent_service.adapters.assembly import build_analyzer
+from intent_service.adapters.measuring import measure
 from intent_service.adapters.profile_file import load_profile_rules
 from intent_service.adapters.rule_files import read_spellings
 from intent_service.adapters.scoring import LabelledFileInvalid, Score, read_labelled, score
@@ -60,6 +66,20 @@ def evaluate(
         console.print_json(json.dumps(_jsonable(result)))
     else:
         _print_score(result)
+
+
+@app.command("bench")
+def bench(
+    file: Annotated[Path, typer.Argument(help="JSON lines with text and intent.", exists=True)],
+    as_json: AsJson = False,
+) -> None:
+    """Measure start, latency, throughput and memory on this machine, on one core."""
+    figures = measure(build_analyzer, [message.text for message in read_labelled(file)])
+    if as_json:
+        console.print_json(json.dumps(asdict(figures)))
+        return
+    for name, value in asdict(figures).items():
+        console.print(f"{name.replace('_', ' ')}: {value:,.2f}")
 
 
 def _profile(analyzer: Analyzer, directory: Path | None) -> Profile | None:

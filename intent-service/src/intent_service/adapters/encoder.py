@@ -25,8 +25,3 @@ class SentenceEncoder:
         """Return one unit vector of 512 dimensions for each normalised text."""
         vectors: NDArray[np.float32] = self._encoder.encode(list(texts))
         return vectors
-
-    def known_words(self) -> list[str]:
-        """Return the whole words of the encoder's vocabulary, as it writes them."""
-        pieces: list[str] = self._encoder._tokenizer._pieces
-        return [piece[1:] for piece in pieces if piece.startswith("\u2581")]

@@ -88,7 +88,7 @@ def _classifier(facts: dict[str, object], tables: dict[str, NDArray[np.generic]]
 def _speller(facts: dict[str, object]) -> Speller:
     words = str(facts["words"]).split("\n")
     counts = {word: len(words) - place for place, word in enumerate(words)}
-    return build_speller(counts, frozenset(str(facts["known_words"]).split("\n")))
+    return build_speller(counts, str(facts["known_words"]).split("\n"))
 
 
 def _languages(facts: dict[str, object], tables: dict[str, NDArray[np.generic]]) -> LanguageModel:

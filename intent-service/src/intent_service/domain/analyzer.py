@@ -95,9 +95,13 @@ class Analyzer:
             for request, text, vector, row in zip(requests, texts, vectors, rows, strict=True)
         ]
 
+    def normalised(self, text: str) -> str:
+        """Return the text normalised, typos and all."""
+        return normalise(text, self._parts.spellings)
+
     def prepared(self, text: str) -> str:
         """Return the text normalised, with typos corrected."""
-        return self._parts.speller.corrected(normalise(text, self._parts.spellings))
+        return self._parts.speller.corrected(self.normalised(text))
 
     def profile(self, rules: ProfileRules) -> Profile:
         """Return the rules of a business with the vectors of its phrases."""
@@ -153,7 +157,7 @@ class Analyzer:
         refusal = reader.refusal(turns, text)
         rules = request.profile.rules if request.profile else None
         decision, first = self._parts.decider.decide(
-            Situation(text, intent, confidence, matched, failure, refusal), rules
+            Situation((self.normalised(request.text), text), intent, confidence, matched, failure, refusal), rules
         )
         if first is None or decision.reason_code is None:
             return decision

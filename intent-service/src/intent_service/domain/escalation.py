@@ -50,10 +50,11 @@ class Evidence:
 class Situation:
     """What the decision looks at.
 
+    `texts` are the message normalised, and the same with its typos corrected.
     `intent` and `confidence` are those of the message, `intent_rules` the names of the rules that decided it.
     """
 
-    text: str
+    texts: tuple[str, ...]
     intent: Intent
     confidence: float
     intent_rules: tuple[str, ...]
@@ -86,14 +87,14 @@ class Decider:
         return Escalation(True, first.reason, "", first.priority, names), first
 
     def _evidence(self, situation: Situation, profile: ProfileRules | None) -> Iterator[Evidence]:
-        yield from (_of_rule(rule) for rule in self.rules.matches(situation.text))
+        yield from (_of_rule(rule) for rule in self.rules.matches(*situation.texts))
         yield from self._of_intent(situation)
         if situation.failure is not Failure.NONE:
             yield _evidence(Reason.REPEATED_FAILURE, _FAILURE_NAMES[situation.failure], 0.8)
         if situation.refusal is Refusal.ANSWER:
             yield _evidence(Reason.HUMAN_REQUEST, "history.answer_useless", 0.7)
         if profile is not None:
-            yield from (_of_rule(rule) for rule in profile.escalation_rules.matches(situation.text))
+            yield from (_of_rule(rule) for rule in profile.escalation_rules.matches(*situation.texts))
 
     def _of_intent(self, situation: Situation) -> Iterator[Evidence]:
         confidence = situation.confidence
@@ -105,7 +106,7 @@ class Decider:
             for name in situation.intent_rules or ("intent.escalation",):
                 yield Evidence(Reason.HUMAN_REQUEST, name, score, priority)
         if situation.intent is Intent.COMPLAINT:
-            priority = Priority.MEDIUM if self.mild.matches(situation.text) else Priority.HIGH
+            priority = Priority.MEDIUM if self.mild.matches(*situation.texts) else Priority.HIGH
             score = _scaled(confidence, self.thresholds.complaint)
             for name in situation.intent_rules or ("intent.complaint",):
                 yield Evidence(Reason.COMPLAINT, name, score, priority)

@@ -66,12 +66,20 @@ class RuleSet:
                 self._owners.append(number)
         self._set.Compile()
 
-    def matches(self, text: str) -> list[Rule]:
-        """Return the rules that hold for a normalised text, in their order."""
+    def matches(self, *texts: str) -> list[Rule]:
+        """Return the rules that hold for any of the texts, in their order.
+
+        Args:
+            texts: one message, normalised, and perhaps the same with its typos corrected.
+        """
         if not self._owners:
             return []
-        numbers = sorted({self._owners[found] for found in self._set.Match(text) or ()})
-        return [self._rules[number].rule for number in numbers if self._holds(self._rules[number], text)]
+        numbers = {number for text in dict.fromkeys(texts) for number in self._holding(text)}
+        return [self._rules[number].rule for number in sorted(numbers)]
+
+    def _holding(self, text: str) -> set[int]:
+        found = {self._owners[place] for place in self._set.Match(text) or ()}
+        return {number for number in found if self._holds(self._rules[number], text)}
 
     def _holds(self, compiled: _Compiled, text: str) -> bool:
         if any(pattern.search(text) for pattern in compiled.unless):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase
 
 SHORTEST = 5
+SHORTEST_COMMON = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +15,13 @@ class Speller:
     """The words that typos are corrected to, found by what is left of them without one letter.
 
     Args:
-        known: words that are never corrected.
+        known: words that are never corrected, with their rank, the most common first; longer typos that no word of
+            `counts` explains are corrected to one of them.
         counts: how often each word that can be the correction was seen.
         shortened: for each word with one letter left out, the words that it comes from.
     """
 
-    known: Collection[str]
+    known: Mapping[str, int]
     counts: Mapping[str, int]
     shortened: Mapping[str, tuple[str, ...]]
 
@@ -28,7 +31,7 @@ class Speller:
         return " ".join(self._correct(word) if len(word) >= SHORTEST else word for word in words)
 
     def _correct(self, word: str) -> str:
-        if word in self.counts or word in self.known or not word.isalpha():
+        if word in self.counts or not word.isalpha() or self._is_known(word):
             return word
         candidates = set(self.shortened.get(word, ()))
         for short in without_one_letter(word):
@@ -36,23 +39,47 @@ class Speller:
                 candidates.add(short)
             candidates.update(self.shortened.get(short, ()))
         near = [candidate for candidate in candidates if is_one_typo(word, candidate)]
-        return max(near, key=lambda found: (self.counts[found], found), default=word)
+        if near:
+            # A letter left out is more common than one too many, and hardly anybody gets the first one wrong.
+            return max(near, key=lambda found: (found[0] == word[0], len(found) > len(word), self.counts[found], found))
+        return self._common(word) if len(word) >= SHORTEST_COMMON else word
+
+    def _is_known(self, word: str) -> bool:
+        """Tell whether the word or its singular is common."""
+        known = self.known
+        return word in known or (word[-1] == "s" and (word[:-1] in known or word.removesuffix("es") in known))
+
+    def _common(self, word: str) -> str:
+        near = [candidate for candidate in one_typo_away(word) if candidate in self.known]
+        return min(near, key=lambda found: (found[0] != word[0], self.known[found]), default=word)
 
 
-def build_speller(counts: Mapping[str, int], known: Collection[str]) -> Speller:
-    """Return a speller for the words of `counts` that are long enough."""
+def build_speller(counts: Mapping[str, int], known: Sequence[str]) -> Speller:
+    """Return a speller for the words of `counts` that are long enough; `known` comes most common first."""
     shortened: dict[str, tuple[str, ...]] = {}
     for word in counts:
         if len(word) >= SHORTEST:
             for short in set(without_one_letter(word)):
                 shortened[short] = (*shortened.get(short, ()), word)
-    return Speller(known, counts, shortened)
+    return Speller({word: rank for rank, word in enumerate(known)}, counts, shortened)
 
 
 def without_one_letter(word: str) -> Iterator[str]:
     """Yield the word without each of its letters."""
     for place in range(len(word)):
         yield word[:place] + word[place + 1 :]
+
+
+def one_typo_away(word: str) -> Iterator[str]:
+    """Yield everything that one insertion, deletion, replacement or swap of neighbours makes of a word."""
+    for place in range(len(word) + 1):
+        left, right = word[:place], word[place:]
+        yield from (left + letter + right for letter in ascii_lowercase)
+        if right:
+            yield left + right[1:]
+            yield from (left + letter + right[1:] for letter in ascii_lowercase)
+        if len(right) > 1:
+            yield left + right[1] + right[0] + right[2:]
 
 
 def is_one_typo(left: str, right: str) -> bool:

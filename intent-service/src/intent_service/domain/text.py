@@ -11,7 +11,9 @@ _REPEATED = re.compile(r"([^\W\d_])\1{2,}")
 _APOSTROPHES = re.compile("[\u2019\u00b4\u0060']")
 _DIGITS = re.compile(r"\d+(?:[.,:/]\d+)*")
 _TOKEN = re.compile(r"[^\W_]+|[?!$]")
-_LAUGHTER = re.compile(r"^(?:j[aeiou]?|h[aei]|k){2,}[jhk]?$|^(?:rs){2,}$|^x+d+$|^lo+l$|^k{3,}$")
+_LAUGHTER = re.compile(
+    r"^(?:[ah]?j?(?:ja){2,}[jhs]*|jajs?|(?:je){2,}j*|(?:ji){2,}j*|[ah]?(?:ha){2,}h*|(?:he){2,}h*|(?:hi){2,}|k{3,}|(?:rs){2,}|x+d+|lo+l|(?:js){2,}|(?:ks){2,})$"
+)
 _LETTERS_OF_EMOJI = frozenset(("So", "Sk", "Cs"))
 _KEPT_MARKS = "?!$"
 

@@ -20,10 +20,11 @@ from intent_service.adapters.encoder import SentenceEncoder
 from intent_service.adapters.model_files import write_model
 from intent_service.adapters.rule_files import PACKAGE, read_spellings
 from intent_service.domain.ngrams import Grams, character_grams, word_grams
-from intent_service.domain.spelling import SHORTEST, build_speller
-from intent_service.domain.text import fold, normalise
+from intent_service.domain.spelling import build_speller
+from intent_service.domain.text import normalise
 from intent_service.training.corpus import LANGUAGES, plain_phrases, written_phrases
 from intent_service.training.phrases import INTENTS, Phrase
+from intent_service.training.vocabulary import common_words
 
 SEED = 7
 HIDDEN_UNITS = 128
@@ -60,7 +61,7 @@ def data_digest(data: Path) -> str:
 def build(data: Path, target: Path) -> None:
     """Train on the phrases under `data` and write the model to `target`."""
     encoder = SentenceEncoder()
-    corpus = prepare(data, encoder)
+    corpus = prepare(data)
     words, word_matrix = _fit_grams(word_grams, corpus.texts, fewest=2)
     characters, character_matrix = _fit_grams(character_grams, corpus.texts, fewest=4)
     linear = LogisticRegression(C=5, max_iter=60, tol=1e-3, class_weight="balanced")
@@ -81,7 +82,7 @@ def build(data: Path, target: Path) -> None:
     write_model(target, tables, facts)
 
 
-def prepare(data: Path, encoder: SentenceEncoder) -> Corpus:
+def prepare(data: Path) -> Corpus:
     """Return the sentences to learn from as the service will see them."""
     plain = plain_phrases(data, SEED)
     spellings = read_spellings()
@@ -90,8 +91,9 @@ def prepare(data: Path, encoder: SentenceEncoder) -> Corpus:
         by_language[phrase.language].update(normalise(phrase.text, spellings).split(" "))
     counts = sum(by_language.values(), Counter[str]())
     words = [word for word, _ in counts.most_common() if word.isalpha()]
-    known = _known_words(encoder, set(words))
-    speller = build_speller({word: len(words) - place for place, word in enumerate(words)}, frozenset(known))
+    seen = set(words)
+    known = [word for word in common_words() if word not in seen]
+    speller = build_speller({word: len(words) - place for place, word in enumerate(words)}, known)
     phrases: Sequence[Phrase] = [*plain, *written_phrases(plain, data, SEED)]
     texts = [speller.corrected(normalise(phrase.text, spellings)) for phrase in phrases]
     labels = np.array([INTENTS.index(phrase.intent) for phrase in phrases])
@@ -107,13 +109,6 @@ def _word_languages(words: Sequence[str], counts: dict[str, Counter[str]]) -> ND
     table = np.stack(columns, axis=1)
     relative: NDArray[np.float32] = (table - table.max(axis=1, keepdims=True)).astype(np.float32)
     return relative
-
-
-def _known_words(encoder: SentenceEncoder, words: set[str]) -> list[str]:
-    folded = {fold(word) for word in encoder.known_words()}
-    return sorted(
-        word for word in folded if len(word) >= SHORTEST and word.isascii() and word.isalpha() and word not in words
-    )
 
 
 def _fit_grams(split: Callable[[str], Iterator[str]], texts: Sequence[str], *, fewest: int) -> tuple[Grams, csr_matrix]:
