@@ -22,6 +22,8 @@ from kommomesh_runtime.errors import InvalidArgument
 
 DEFAULT_LOCALE = "es-AR"
 RUNNERS_UP = 3
+# Nothing about language is certain, and a threshold of 1 can be used to switch an intent off.
+_MOST_CONFIDENT = 0.999
 # The encoder reads the start and the end of a long text: requests stand there, and its time grows with the words.
 _ENCODED_HEAD_WORDS = 48
 _ENCODED_TAIL_WORDS = 24
@@ -113,7 +115,7 @@ class Analyzer:
     def _analysis(self, request: Request, text: str, vector: NDArray[np.float32], row: NDArray[np.float32]) -> Analysis:
         row, matched = self._decided(request.profile, text, vector, row)
         order = np.argsort(-row, kind="stable")
-        ranked = [(self._intents[place], float(row[place])) for place in order[: RUNNERS_UP + 1]]
+        ranked = [(self._intents[place], min(_MOST_CONFIDENT, float(row[place]))) for place in order[: RUNNERS_UP + 1]]
         intent, confidence = _above_threshold(ranked[0], request.profile)
         trouble = float(row[self._intents.index(Intent.COMPLAINT)])
         score = self._parts.lexicon.score(text, trouble)

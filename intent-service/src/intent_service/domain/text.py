@@ -32,7 +32,8 @@ def fold(text: str) -> str:
     if lowered.isascii():
         return lowered
     decomposed = unicodedata.normalize("NFKD", lowered)
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
+    # Lower case again: styled capitals become plain ones only now.
+    return "".join(char for char in decomposed if not unicodedata.combining(char)).lower()
 
 
 def normalise(text: str, spellings: Spellings) -> str:
