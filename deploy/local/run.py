@@ -78,7 +78,9 @@ def migrate(environ: dict[str, str]) -> None:
     """
     say("database: newest schema")
     (ROOT / "var").mkdir(exist_ok=True)
-    if subprocess.run([sys.executable, "-m", "conversation_service.migrate"], env=environ, check=False).returncode:
+    command = [sys.executable, "-m", "conversation_service.migrate"]
+    # Ctrl-C reaches this process alone, which then ends the migration; its transaction is undone.
+    if subprocess.run(command, env=environ, check=False, start_new_session=True).returncode:
         raise SystemExit(1)
 
 
@@ -132,8 +134,15 @@ def main() -> None:
         "PYTHONUNBUFFERED": "1",
         "MESH_DATABASE_URL": database_url(os.environ, ROOT),
     }
-    migrate(environ)
-    asyncio.run(supervise(processes, environ, ports))
+    try:
+        migrate(environ)
+        asyncio.run(supervise(processes, environ, ports))
+    except TimeoutError:
+        say(f"not every process answered within {READY_SECONDS} s; the lines above say why")
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        say("stopped")
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

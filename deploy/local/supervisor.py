@@ -19,6 +19,9 @@ PR_SET_PDEATHSIG = 1
 STOP_SECONDS = 15.0
 RESTART_SECONDS = 0.5
 RESTART_MAX_SECONDS = 10.0
+# A process that ran for so long has not failed at its start: its next pause is short again.
+STEADY_SECONDS = 30.0
+LONGEST_LINE = 1024 * 1024
 
 
 def _die_with_parent() -> None:
@@ -77,17 +80,34 @@ class Child:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops them in order
             preexec_fn=_die_with_parent,
+            limit=LONGEST_LINE,
         )
+        if self.stopping:  # asked to stop while it was being started
+            self.running.terminate()
         assert self.running.stdout is not None
-        async for line in self.running.stdout:
-            self.show(self.process.name, line.decode(errors="replace").rstrip())
+        await self._show_lines(self.running.stdout)
         await self.running.wait()
+
+    async def _show_lines(self, output: asyncio.StreamReader) -> None:
+        while True:
+            try:
+                line = await output.readline()
+            except ValueError:
+                # Unread output would stop the process at its next line.
+                self.show(self.process.name, f"(a line of more than {LONGEST_LINE} bytes is left out)")
+                continue
+            if not line:
+                return
+            self.show(self.process.name, line.decode(errors="replace").rstrip())
 
     async def keep_running(self) -> None:
         """Run the process, and run it again when it dies without being told to."""
+        clock = asyncio.get_running_loop().time
         pause = RESTART_SECONDS
         while not self.stopping:
+            started = clock()
             await self._once()
+            pause = RESTART_SECONDS if clock() - started >= STEADY_SECONDS else pause
             await self._pause(pause)
             pause = min(pause * 2, RESTART_MAX_SECONDS)
 

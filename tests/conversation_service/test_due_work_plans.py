@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import insert, text
 
-from conversation_service.adapters import outbox_rows, turn_rows
+from conversation_service.adapters import outbox_rows
 from conversation_service.adapters.tables import CONVERSATIONS, DELIVERY_WORK, TURN_WORK
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -38,7 +38,6 @@ def rows(connection, _now):
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (turn_rows.due_statement(NOW, 10), "ix_turn_work_due_at"),
         (outbox_rows.due_statement(NOW, [], 10), "ix_delivery_work_due_at_account_id"),
         (outbox_rows.due_statement(NOW, ["777"], 10), "ix_delivery_work_due_at_account_id"),
     ],

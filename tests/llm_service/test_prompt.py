@@ -23,8 +23,8 @@ def test_given_a_burst_when_prompted_then_each_message_is_in_the_request_once(bu
     prompt = _prompt(business, Question(tuple(Said(CLIENT, text) for text in burst), (Said(CLIENT, "buenas"),)))
     for text in burst:
         assert prompt.as_json().count(json.dumps(text, ensure_ascii=False)[1:-1]) == 1
-    assert [message["content"] for message in prompt.messages[-3:]] == list(burst)
-    assert {message["role"] for message in prompt.messages[-3:]} == {"user"}
+    assert prompt.messages[-1] == {"role": "user", "content": "\n".join(("buenas", *burst))}
+    assert len(prompt.messages) == 2
 
 
 def test_given_a_history_when_prompted_then_it_stands_in_order_before_the_burst(business: Business) -> None:
@@ -36,19 +36,17 @@ def test_given_a_history_when_prompted_then_it_stands_in_order_before_the_burst(
         Said(CLIENT, "cuarto"),
     )
     prompt = _prompt(business, Question((Said(CLIENT, "quinto"),), history))
-    assert [message["role"] for message in prompt.messages] == [
-        "system", "user", "assistant", "assistant", "assistant", "user", "user"
-    ]  # fmt: skip
+    assert [message["role"] for message in prompt.messages] == ["system", "user", "assistant", "user"]
     contents = [message["content"] for message in prompt.messages]
-    assert contents[1:4] == ["primero", "segundo", "aviso"]
-    assert contents[4] == "(Lo escribió una persona del equipo) tercero"
-    assert contents[5:] == ["cuarto", "quinto"]
+    assert contents[1] == "primero"
+    assert contents[2] == "segundo\naviso\n(Lo escribió una persona del equipo) tercero"
+    assert contents[3] == "cuarto\nquinto"
 
 
 def test_given_a_long_history_when_prompted_then_the_newest_stay(business: Business) -> None:
     history = tuple(Said(CLIENT, f"mensaje {number}") for number in range(50))
     prompt = _prompt(business, Question((Said(CLIENT, "ahora"),), history), most_history=3)
-    assert [m["content"] for m in prompt.messages[1:]] == ["mensaje 47", "mensaje 48", "mensaje 49", "ahora"]
+    assert [m["content"] for m in prompt.messages[1:]] == ["mensaje 47\nmensaje 48\nmensaje 49\nahora"]
     assert len(_prompt(business, Question((Said(CLIENT, "ahora"),), history), most_history=0).messages) == 2
 
 
@@ -89,7 +87,7 @@ def test_given_braces_in_a_message_when_prompted_then_nothing_is_filled_in(busin
 
 def test_given_media_when_prompted_then_a_note_stands_for_it(business: Business) -> None:
     prompt = _prompt(business, Question((Said(CLIENT, "", "picture"), Said(CLIENT, "tenés este?"))))
-    assert "picture" in prompt.messages[-2]["content"]
+    assert "picture" in prompt.messages[-1]["content"].split("\n")[0]
 
 
 def test_given_a_correction_when_prompted_then_the_reasons_are_in_the_system_prompt(business: Business) -> None:

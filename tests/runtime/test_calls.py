@@ -220,6 +220,32 @@ async def test_given_not_ready_process_when_health_is_asked_then_not_serving_but
     assert states == [serving, not_serving, not_serving]
 
 
+async def test_given_readiness_that_fails_when_it_answers_again_then_the_process_serves_again(peer):
+    service = Service(NAME, partial(pb_grpc.add_ConversationServiceServicer_to_server, peer))
+    answers = [True, RuntimeError("a bug"), True]
+
+    async def ready() -> bool:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+    async with (
+        running_server([service], SETTINGS, ready=ready) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        seen = []
+        watching = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="readiness"))
+        async with asyncio.timeout(20):
+            async for answer in watching:
+                seen.append(answer.status)
+                if seen[-3:] == [serving, not_serving, serving]:
+                    break
+        watching.cancel()
+    assert answers == [True]
+
+
 async def test_given_second_process_on_a_port_when_it_starts_then_it_fails(peer):
     async with running_server([], SETTINGS) as server:
         with pytest.raises(RuntimeError):

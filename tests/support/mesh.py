@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,8 +82,8 @@ async def until(look: Callable[[], Awaitable[T]], seconds: float = 30) -> T:
         return found
 
 
-def write_accounts(folder: Path, simulator_url: str, quiet: float) -> Path:
-    """Write the local account and the one of the fixtures; return their directory."""
+def write_accounts(folder: Path, simulator_url: str, quiet: float, account_lines: str = "") -> Path:
+    """Write the local account and the one of the fixtures, both with these lines; return their directory."""
     accounts = folder / "accounts"
     accounts.mkdir(exist_ok=True)
     for name, subdomain, guide, secret, channel in (
@@ -101,7 +101,7 @@ def write_accounts(folder: Path, simulator_url: str, quiet: float) -> Path:
             scope_id=scope_id,
             **channel,
         )
-        (accounts / f"{name}.toml").write_text(text)
+        (accounts / f"{name}.toml").write_text(f"{account_lines}\n{text}")
     return accounts
 
 
@@ -185,6 +185,24 @@ class Mesh:
         return await until(look, seconds)
 
 
+def with_replicas(processes: Mapping[str, Process], ports: Ports) -> dict[str, Process]:
+    """Return the processes with a second one of each, all of which call both; the simulator stays alone."""
+    second = Ports(*free_ports(6))
+    names = ("conversation", "intent", "llm", "kommo")
+    both = {
+        f"MESH_{name.upper()}_ADDRESS": f"ipv4:127.0.0.1:{getattr(ports, name)},127.0.0.1:{getattr(second, name)}"
+        for name in names
+    }
+    ours = {name: replace(one, environ={**one.environ, **both}) for name, one in processes.items()}
+    moved = {getattr(ports, name): getattr(second, name) for name in (*names, "gateway")}
+    for name, one in list(ours.items()):
+        if name != "simulator":
+            port = moved.get(one.port, 0)
+            environ = {**one.environ, "MESH_PORT": str(port)}
+            ours[f"{name}-2"] = replace(one, name=f"{name}-2", port=port, environ=environ)
+    return ours
+
+
 @asynccontextmanager
 async def running_mesh(
     folder: Path,
@@ -192,7 +210,9 @@ async def running_mesh(
     *,
     quiet: float = 0.3,
     split_gateway: bool = False,
+    replicated: bool = False,
     environ: Mapping[str, str] | None = None,
+    account_lines: str = "",
 ) -> AsyncIterator[Mesh]:
     """Run a migrated mesh while inside.
 
@@ -201,14 +221,16 @@ async def running_mesh(
         database_url: the database; it is migrated first.
         quiet: the accounts' quiet window, in seconds.
         split_gateway: web and worker as two processes, so that each can be killed alone.
+        replicated: everything but the simulator twice; the second ones are called `conversation-2` and so on.
         environ: more variables for every process.
+        account_lines: more lines of the account files.
     """
     ports = Ports(*free_ports(6))
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MESH_", "KOMMO_", "OPENAI_"))}
     base = {
         **clean,
         "MESH_DATABASE_URL": database_url,
-        "MESH_ACCOUNTS_DIR": str(write_accounts(folder, f"http://127.0.0.1:{ports.simulator}", quiet)),
+        "MESH_ACCOUNTS_DIR": str(write_accounts(folder, f"http://127.0.0.1:{ports.simulator}", quiet, account_lines)),
         "MESH_LOG_FORMAT": "json",
         "MESH_SIMULATOR_RATE": "0",
         "MESH_SIMULATOR_DELIVERY_DELAY_SECONDS": "0.05",
@@ -217,6 +239,8 @@ async def running_mesh(
     services = [service(name, ports) for name in ("conversation", "intent", "llm", "kommo")]
     edges = [gateway(ports, "web", "web"), gateway(ports, "worker", "worker")] if split_gateway else [gateway(ports)]
     processes = {one.name: one for one in (*services, *edges, simulator(ports))}
+    if replicated:
+        processes = with_replicas(processes, ports)
     await migrate(base)
     async with (
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.gateway}", timeout=10) as web,

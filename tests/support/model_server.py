@@ -20,19 +20,26 @@ class ModelServer:
     Args:
         answer: what it says.
         seconds: how long it thinks.
+        label: what it says where a JSON schema comes with the request.
+        is_down: whether it answers with an error instead.
         requests: the bodies that it received, in order.
     """
 
     answer: str = "¡Hola! ¿En qué te ayudo?"
     seconds: float = 0.0
+    label: str = "{}"
+    is_down: bool = False
     requests: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
     async def complete(self, request: Request) -> JSONResponse:
         """Answer one chat completion."""
-        self.requests.append(await request.json())
+        asked = await request.json()
+        self.requests.append(asked)
         await asyncio.sleep(self.seconds)
-        message = {"role": "assistant", "content": self.answer}
+        if self.is_down:
+            return JSONResponse({"error": {"message": "down", "type": "server_error"}}, 503)
+        message = {"role": "assistant", "content": self.label if "response_format" in asked else self.answer}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
         body = {"id": "c1", "object": "chat.completion", "created": 1, "model": "peer-model"}

@@ -4,10 +4,11 @@ import atexit
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -88,6 +89,22 @@ class PostgresCluster:
         """Stop the server at once, as a crash would."""
         self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "-w", "stop")
 
+    def freeze(self) -> None:
+        """Stop every process of the server where it stands: connections stay open and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the server go on after `freeze`."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, signum: signal.Signals) -> None:
+        server = int(self._postmaster().read_text().split()[0])
+        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        # The server first, so that it makes no more children.
+        for pid in (server, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signum)
+
     def query(self, statement: str, database: str = "postgres", role: str = "postgres") -> str:
         """Return what `psql` prints for a statement, without headings."""
         return self._run(
@@ -143,6 +160,7 @@ def running_postgres(*, is_durable: bool = False) -> Iterator[PostgresCluster]:
             yield cluster
         finally:
             if cluster.is_running:
+                cluster.thaw()
                 cluster.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

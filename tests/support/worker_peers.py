@@ -143,9 +143,13 @@ class Replies(reply_grpc.ReplyServiceServicer):
     def __init__(self) -> None:
         reply = reply_pb.Reply(text="Abrimos a las 9.30.", parts=["Abrimos a las 9.30."])
         self.replies = Answers(reply_pb.GenerateReplyResponse(reply=reply))
+        self.classifications = Answers(failing("FAILED_PRECONDITION", "MODEL_NOT_SET"))
 
     async def GenerateReply(self, request, context):
         return await self.replies.to(request)
+
+    async def ClassifyMessage(self, request, context):
+        return await self.classifications.to(request)
 
 
 class Kommo(kommo_grpc.KommoServiceServicer):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import grpc
 
 from intent_service.adapters.profiles import Profiles
 from intent_service.domain.analysis import Analysis, Escalation, Intent, Priority, Reason, Role, Sentiment, Utterance
 from intent_service.domain.analyzer import DEFAULT_LOCALE, Analyzer, Request, check_text
+from intent_service.streaming import in_groups, typed_errors
 from kommomesh.common.v1 import common_pb2 as common_pb
 from kommomesh.intent.v1 import (
     analysis_pb2 as pb,
@@ -25,6 +26,8 @@ from kommomesh_runtime.errors import InvalidArgument, MeshError
 SERVICE = "kommomesh.intent.v1.IntentService"
 MAXIMUM_REQUESTS = 1000
 MAXIMUM_UTTERANCES = 200
+# Messages of a stream that are analysed together, when that many wait.
+STREAM_GROUP = 64
 
 _INTENT = {intent: pb.Intent.Value(f"INTENT_{intent.name}") for intent in Intent}
 _SENTIMENT = {sentiment: pb.Sentiment.Value(f"SENTIMENT_{sentiment.name}") for sentiment in Sentiment}
@@ -60,16 +63,19 @@ class IntentServicer(pb_grpc.IntentServiceServicer):
         """Analyse many messages, each by itself."""
         if not 1 <= len(request.requests) <= MAXIMUM_REQUESTS:
             raise InvalidArgument(field="requests", problem=f"must have 1 to {MAXIMUM_REQUESTS} entries")
-        decoded = [self._request_or_error(one) for one in request.requests]
-        good = [one for one in decoded if isinstance(one, Request)]
-        analyses = iter(await asyncio.to_thread(self._analyzer.analyze_many, good))
-        results = [
-            service_pb.BatchResult(error=one)
-            if isinstance(one, str)
-            else service_pb.BatchResult(analysis=_to_proto(next(analyses)))
-            for one in decoded
-        ]
-        return service_pb.BatchAnalyzeMessagesResponse(results=results)
+        return service_pb.BatchAnalyzeMessagesResponse(results=await self._results(request.requests))
+
+    async def StreamAnalyzeMessages(
+        self,
+        request_iterator: AsyncIterator[service_pb.StreamAnalyzeMessagesRequest],
+        context: grpc.aio.ServicerContext,
+    ) -> AsyncIterator[service_pb.StreamAnalyzeMessagesResponse]:
+        """Analyse messages as they come, those that wait together."""
+        async with typed_errors(context, "StreamAnalyzeMessages"):
+            async for group in in_groups(request_iterator, STREAM_GROUP):
+                results = await self._results([one.request for one in group])
+                for one, result in zip(group, results, strict=True):
+                    yield service_pb.StreamAnalyzeMessagesResponse(message_id=one.message_id, result=result)
 
     async def ListIntents(
         self, request: service_pb.ListIntentsRequest, context: grpc.aio.ServicerContext
@@ -89,6 +95,18 @@ class IntentServicer(pb_grpc.IntentServiceServicer):
             for intent in Intent
         ]
         return service_pb.ListIntentsResponse(intents=infos)
+
+    async def _results(self, requests: Sequence[service_pb.AnalyzeMessageRequest]) -> list[service_pb.BatchResult]:
+        """Return one result for each request, in their order; a bad one has an error text."""
+        decoded = [self._request_or_error(one) for one in requests]
+        good = [one for one in decoded if isinstance(one, Request)]
+        analyses = iter(await asyncio.to_thread(self._analyzer.analyze_many, good))
+        return [
+            service_pb.BatchResult(error=one)
+            if isinstance(one, str)
+            else service_pb.BatchResult(analysis=_to_proto(next(analyses)))
+            for one in decoded
+        ]
 
     def _request(self, request: service_pb.AnalyzeMessageRequest) -> Request:
         check_text(request.text)

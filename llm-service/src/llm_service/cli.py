@@ -8,6 +8,7 @@ import typer
 
 from kommomesh_runtime.cli import print_rows
 from kommomesh_runtime.profile import ProfileError
+from llm_service.adapters.encoder import shipped_encoder
 from llm_service.adapters.library import Business, load_business
 from llm_service.domain.values import Kind, Row
 
@@ -22,7 +23,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def _loaded(directory: Path | None) -> Business:
     try:
-        return load_business(directory)
+        return load_business(directory, shipped_encoder())
     except ProfileError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -25,6 +25,7 @@ from llm_service.domain.values import (
     Usage,
     Verdict,
 )
+from llm_service.draft_evidence import evidence_for
 
 MOST_DRAFTS = 2
 SHORT_HISTORY = 4
@@ -199,27 +200,8 @@ class ModelWriter:
         if completion.finish_reason == "length":
             text = whole_sentences(text)
         reply = rendered(fewer_emoji(text), task.business)
-        record.verdicts = self.guards.check(reply.text, self._evidence(task, prompt))
+        record.verdicts = self.guards.check(reply.text, _evidence(task, prompt, self.wordings))
         return None if failed(record.verdicts) else reply
-
-    def _evidence(self, task: _Task, prompt: Prompt) -> Evidence:
-        profile, knowledge = task.business.profile, task.business.knowledge
-        retrieved = {row.id for row in task.rows}
-        words = self.wordings.words[self.wordings.language(task.language)]
-        return Evidence(
-            rows=task.rows,
-            business_texts=(facts_text(task.business.facts, words),),
-            client_words="\n".join(said.text for said in task.question.burst),
-            currency=profile.currency,
-            max_installments=profile.limits.max_installments,
-            max_discount_percent=profile.limits.max_discount_percent,
-            other_names=tuple(
-                name for sku, names in knowledge.folded_names.items() if sku not in retrieved for name in names[:2]
-            ),
-            instructions=prompt.instructions,
-            canary=task.canary,
-            language=task.language,
-        )
 
     def _of_data(self, task: _Task, record: _Record) -> Reply | Handover | None:
         """Return what the data alone says where that answers everything that was asked; else None."""
@@ -243,6 +225,19 @@ class ModelWriter:
         return self._of_data(task, record) or handover(
             task.business.voice, "guard_rejected", "reason_guard", Urgency.MEDIUM, is_failure=True
         )
+
+
+def _evidence(task: _Task, prompt: Prompt, wordings: Wordings) -> Evidence:
+    words = wordings.words[wordings.language(task.language)]
+    return evidence_for(
+        task.business,
+        task.question,
+        task.rows,
+        facts=facts_text(task.business.facts, words),
+        instructions=prompt.instructions,
+        canary=task.canary,
+        language=task.language,
+    )
 
 
 def _shortened(task: _Task) -> _Task:

@@ -8,6 +8,9 @@ import grpc
 from kommomesh.common.v1 import common_pb2 as common_pb
 from kommomesh.intent.v1 import analysis_pb2 as intent_pb
 from kommomesh.llm.v1 import (
+    classification_pb2 as classification_pb,
+)
+from kommomesh.llm.v1 import (
     generation_pb2 as pb,
 )
 from kommomesh.llm.v1 import (
@@ -25,6 +28,8 @@ from kommomesh.llm.v1 import (
 from kommomesh_runtime.errors import InvalidArgument
 from kommomesh_runtime.parsing import from_seconds, page_size, require_text
 from llm_service.adapters.library import Library
+from llm_service.classifying import MessageClassifier
+from llm_service.domain.classification import INTENTS, Candidate, Label, UnsureMessage
 from llm_service.domain.values import (
     Generation,
     Handover,
@@ -44,6 +49,8 @@ MOST_BURST = 100
 MOST_HISTORY = 1000
 DEFAULT_ROWS = 5
 MOST_ROWS = 50
+LONGEST_LOCALE = 35
+DEFAULT_LOCALE = "es-AR"
 
 _KIND = {
     pb.KNOWLEDGE_KIND_UNSPECIFIED: None,
@@ -113,6 +120,20 @@ def _question(request: reply_pb.GenerateReplyRequest) -> Question:
     )
 
 
+def _unsure(request: reply_pb.ClassifyMessageRequest) -> UnsureMessage:
+    if len(request.history) > MOST_HISTORY:
+        raise InvalidArgument(field="history", problem=f"must have at most {MOST_HISTORY} messages")
+    if len(request.candidates) > len(INTENTS):
+        raise InvalidArgument(field="candidates", problem=f"must be at most {len(INTENTS)}")
+    named = ((_intent(one.intent), one.confidence) for one in request.candidates)
+    return UnsureMessage(
+        require_text("text", request.text),
+        _said(request.history, Speaker.CLIENT),
+        tuple(Candidate(intent, confidence) for intent, confidence in named if intent),
+        require_text("locale", request.locale or DEFAULT_LOCALE, maximum=LONGEST_LOCALE),
+    )
+
+
 def _row_to_proto(row: Row) -> pb.KnowledgeRow:
     return pb.KnowledgeRow(
         kind=_KIND_PB[row.kind],
@@ -162,11 +183,21 @@ def _response(outcome: Outcome) -> reply_pb.GenerateReplyResponse:
     return reply_pb.GenerateReplyResponse(reply=reply, generation=generation)
 
 
+def _classification(label: Label, generation: Generation) -> reply_pb.ClassifyMessageResponse:
+    classification = classification_pb.Classification(
+        intent=intent_pb.Intent.Value(f"INTENT_{label.intent.upper()}"),
+        confidence=label.confidence,
+        needs_person=label.needs_person,
+        generation=_generation_to_proto(generation),
+    )
+    return reply_pb.ClassifyMessageResponse(classification=classification)
+
+
 class ReplyServicer(reply_grpc.ReplyServiceServicer):
     """See reply_service.proto for the contract of each method."""
 
-    def __init__(self, writer: ReplyWriter) -> None:
-        self._writer = writer
+    def __init__(self, writer: ReplyWriter, classifier: MessageClassifier) -> None:
+        self._writer, self._classifier = writer, classifier
 
     async def GenerateReply(
         self, request: reply_pb.GenerateReplyRequest, context: grpc.aio.ServicerContext
@@ -174,6 +205,13 @@ class ReplyServicer(reply_grpc.ReplyServiceServicer):
         """Write a reply or say why a person is needed."""
         account_id = require_text("account_id", request.account_id, maximum=64)
         return _response(await self._writer.generate_reply(account_id, _question(request)))
+
+    async def ClassifyMessage(
+        self, request: reply_pb.ClassifyMessageRequest, context: grpc.aio.ServicerContext
+    ) -> reply_pb.ClassifyMessageResponse:
+        """Ask a model what a burst wants."""
+        account_id = require_text("account_id", request.account_id, maximum=64)
+        return _classification(*await self._classifier.classify_message(account_id, _unsure(request)))
 
 
 @dataclass(frozen=True)

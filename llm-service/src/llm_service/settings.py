@@ -27,7 +27,7 @@ class LlmSettings(ServerSettings):
     openai_model_fast: str = Field(
         default="",
         validation_alias=AliasChoices("MESH_OPENAI_MODEL_FAST", "OPENAI_MODEL_FAST"),
-        description="Model asked when the first one fails; empty means none.",
+        description="Model asked when the first one fails, and what unsure messages want; empty leaves both to the first.",
     )
     openai_model_embeddings: str = Field(
         default="",
@@ -41,5 +41,7 @@ class LlmSettings(ServerSettings):
     reply_seconds: float = Field(
         default=20.0, gt=0, le=120, description="Most time of a reply, for callers that set no deadline."
     )
+    classify_seconds: float = Field(default=2.5, gt=0, le=30, description="Most time of asking about an unsure intent.")
+    classify_max_tokens: int = Field(default=60, ge=16, le=1024, description="Most tokens of such an answer.")
     reload_seconds: float = Field(default=2.0, gt=0, le=3600, description="Time between looks at the profile files.")
     max_history_messages: int = Field(default=20, ge=0, le=200, description="Most messages of history in a prompt.")

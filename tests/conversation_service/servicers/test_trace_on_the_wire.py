@@ -8,7 +8,7 @@ from support.conversation_mesh import Mesh, answer, seconds, sent
 from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh.conversation.v1 import turn_service_pb2 as turn_pb
 from kommomesh.intent.v1 import analysis_pb2
-from kommomesh.llm.v1 import generation_pb2
+from kommomesh.llm.v1 import classification_pb2, generation_pb2
 from kommomesh_runtime.errors import RemoteError
 
 ANALYSIS = analysis_pb2.Analysis(
@@ -63,6 +63,25 @@ async def test_given_a_turn_that_lost_its_message_to_a_person_when_traced_by_it_
     assert list(trace.deliveries) == []
 
 
+async def test_given_a_model_s_opinion_when_traced_then_both_are_there_and_the_message_has_the_one_taken(mesh: Mesh):
+    conversation_id = await mesh.client_writes("eso del otro día")
+    turn = await mesh.lease_turn()
+    opinion = pb.ModelClassification(
+        local_analysis=analysis_pb2.Analysis(intent=analysis_pb2.INTENT_OTHER, confidence=0.3),
+        model=classification_pb2.Classification(
+            intent=analysis_pb2.INTENT_PRICE_INQUIRY, confidence=0.9, needs_person=False, generation=GENERATION
+        ),
+        is_taken=True,
+    )
+    opinion.model.generation.ClearField("prompt_json")
+    await mesh.complete(turn, answer=answer("uno"), analysis=ANALYSIS, classification=opinion)
+    trace = await mesh.trace(turn_id=turn.turn_id)
+    assert (trace.analysis, trace.classification) == (ANALYSIS, opinion)
+    assert trace.classification.model.HasField("needs_person")
+    (message,) = await mesh.messages(conversation_id)
+    assert (message.intent, message.confidence_score) == ("price_inquiry", 0.9)
+
+
 async def test_given_an_escalation_when_traced_then_it_says_why(mesh: Mesh):
     await mesh.client_writes("quiero una persona")
     turn = await mesh.lease_turn()
@@ -71,6 +90,7 @@ async def test_given_an_escalation_when_traced_then_it_says_why(mesh: Mesh):
     assert (trace.result, trace.reason_code, trace.reason) == (pb.TURN_RESULT_ESCALATED, "human_request", "la pide")
     assert not trace.HasField("analysis")
     assert not trace.HasField("generation")
+    assert not trace.HasField("classification")
 
 
 @pytest.mark.parametrize("name", ["turn_id", "message_id", "delivery_id"])

@@ -109,7 +109,6 @@ def test_given_no_account_when_asked_then_empty(body):
         (b"{", "not_json"),
         (b"nul", "not_json"),
         (b"NaN", "not_json"),
-        (b'{"a":"\\ud800"}', "not_json"),
         (b"[]", "not_an_object"),
         (b"3", "not_an_object"),
         (b"[" * 10_000, "too_deep"),
@@ -123,6 +122,20 @@ def test_given_bad_json_when_read_then_typed_error(body, code):
         read_json(body)
 
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (rb'{"a":"ya \ud83d"}', "ya �"),
+        (rb'{"a":"\uDE00 ya"}', "� ya"),
+        (rb'{"a":"\ud83d\ude00 \ud83d\ud83d\ude00"}', "😀 �😀"),
+        (b'{"a":"\\ud83d \xff"}', "� �"),
+        (b'{"a":"\xff \\ud83d"}', "� �"),
+    ],
+)
+def test_given_emoji_cut_in_half_when_read_then_replaced(body, text):
+    assert read_json(body) == {"a": text}
 
 
 def test_given_invalid_utf8_and_mark_when_read_then_replaced():

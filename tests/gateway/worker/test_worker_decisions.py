@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.worker import decisions
-from gateway.worker.decisions import FAILURE_REASONS, Speech
+from gateway.worker.decisions import REASONS, Speech
 from kommomesh.common.v1 import common_pb2 as common
 from kommomesh.intent.v1 import analysis_pb2 as analysis_pb
 from kommomesh.llm.v1 import generation_pb2 as generation_pb
@@ -40,12 +40,12 @@ def test_given_hours_and_cause_when_person_called_then_fitting_notice(is_open, i
     assert notice == [PROFILE.texts[key][language]]
 
 
-@pytest.mark.parametrize("code", FAILURE_REASONS)
+@pytest.mark.parametrize("code", REASONS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_given_failure_of_ours_when_person_called_then_reason_in_accounts_language(code, language):
     decision = decisions.failed(code, f"{language}-XX", speech(language))
     assert decision.is_failure
-    assert decision.reason == FAILURE_REASONS[code][language]
+    assert decision.reason == REASONS[code][language]
     assert decision.priority == common.PRIORITY_HIGH
 
 

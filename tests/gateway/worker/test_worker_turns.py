@@ -215,6 +215,29 @@ async def test_given_lease_lost_when_completing_then_dropped_and_next_turn_taken
     assert not peers.turns.abandons.requests
 
 
+async def test_given_outcome_refused_for_good_when_completing_then_a_person_is_called_at_once(
+    peers, running_worker, new_turn
+):
+    turn = new_turn()
+    peers.turns.completions.queued.append(failing("INVALID_ARGUMENT"))
+    peers.turns.due.put_nowait(turn)
+    async with running_worker():
+        refused, escalated = await peers.turns.completions.seen(2)
+    assert refused.WhichOneof("decision") == "answer"
+    assert (escalated.turn_id, escalated.escalate.reason_code) == (turn.turn_id, "reply_unusable")
+    assert (escalated.escalate.is_failure, len(escalated.escalate.notice_parts)) == (True, 1)
+    assert list(escalated.read_message_ids) == [message.id for message in turn.messages]
+
+
+async def test_given_every_outcome_refused_when_completing_then_the_worker_goes_on(peers, running_worker, new_turn):
+    peers.turns.completions.queued.extend([failing("INVALID_ARGUMENT"), failing("INVALID_ARGUMENT")])
+    peers.turns.due.put_nowait(new_turn())
+    peers.turns.due.put_nowait(after := new_turn())
+    async with running_worker(max_turns_in_flight=1):
+        requests = await peers.turns.completions.seen(3)
+    assert requests[2].turn_id == after.turn_id
+
+
 async def test_given_storage_down_when_completing_then_repeated_with_same_turn_until_stored(
     peers, running_worker, new_turn
 ):

@@ -1,18 +1,25 @@
 """Rows of conversations: read, lock, change who speaks."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, Select, delete, func, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, func, select, update
 
 from conversation_service.adapters.messages import hand_unread_to_person
-from conversation_service.adapters.tables import CONVERSATIONS, MESSAGES, TURN_WORK
+from conversation_service.adapters.tables import CONVERSATIONS, MESSAGES
+from conversation_service.adapters.turn_rows import delete_work
 from conversation_service.domain.conversation import Conversation, ConversationNotFound
 from conversation_service.domain.floor import Floor, FloorEvent, Holder, Priority, Status, after
 
 C = CONVERSATIONS.c
+
+# Built once: to build a statement costs more than to look it up among the compiled ones and to run it.
+FIND = select(CONVERSATIONS).where(C.id == bindparam("for_id"))
+LOCK = FIND.with_for_update()
+FIND_BY_CHAT = select(CONVERSATIONS).where(C.account_id == bindparam("account"), C.kommo_chat_id == bindparam("chat"))
+FIND_MANY = select(CONVERSATIONS).where(C.id.in_(bindparam("ids", expanding=True)))
 
 
 def to_floor(row: RowMapping) -> Floor:
@@ -81,19 +88,19 @@ def floor_columns(floor: Floor) -> dict[str, Any]:
     }
 
 
-def _first(connection: Connection, query: Select[Any]) -> Conversation | None:
-    row = connection.execute(query).mappings().first()
+def _first(connection: Connection, query: Select[Any], parameters: Mapping[str, object]) -> Conversation | None:
+    row = connection.execute(query, parameters).mappings().first()
     return to_conversation(row) if row else None
 
 
 def find_conversation(connection: Connection, conversation_id: UUID) -> Conversation | None:
     """Return the conversation; None when there is none."""
-    return _first(connection, select(CONVERSATIONS).where(C.id == conversation_id))
+    return _first(connection, FIND, {"for_id": conversation_id})
 
 
 def find_by_chat(connection: Connection, account_id: str, chat_id: str) -> Conversation | None:
     """Return the conversation of a chat; None when there is none."""
-    return _first(connection, select(CONVERSATIONS).where(C.account_id == account_id, C.kommo_chat_id == chat_id))
+    return _first(connection, FIND_BY_CHAT, {"account": account_id, "chat": chat_id})
 
 
 def lock_conversation(connection: Connection, conversation_id: UUID) -> Conversation:
@@ -104,7 +111,7 @@ def lock_conversation(connection: Connection, conversation_id: UUID) -> Conversa
     Raises:
         ConversationNotFound: no conversation has the id.
     """
-    found = _first(connection, select(CONVERSATIONS).where(C.id == conversation_id).with_for_update())
+    found = _first(connection, LOCK, {"for_id": conversation_id})
     if found is None:
         raise ConversationNotFound(conversation_id=str(conversation_id))
     return found
@@ -112,7 +119,7 @@ def lock_conversation(connection: Connection, conversation_id: UUID) -> Conversa
 
 def find_conversations(connection: Connection, ids: Collection[UUID]) -> dict[UUID, Conversation]:
     """Return the conversations of the ids, by id."""
-    rows = connection.execute(select(CONVERSATIONS).where(C.id.in_(ids))).mappings()
+    rows = connection.execute(FIND_MANY, {"ids": list(ids)}).mappings()
     return {row["id"]: to_conversation(row) for row in rows}
 
 
@@ -169,5 +176,5 @@ def change_floor(connection: Connection, conversation: Conversation, event: Floo
     )
     if not floor.is_with_bot:
         hand_unread_to_person(connection, [conversation.id])
-        connection.execute(delete(TURN_WORK).where(TURN_WORK.c.conversation_id == conversation.id))
-    return _first(connection, select(CONVERSATIONS).where(C.id == conversation.id)) or conversation
+        delete_work(connection, [conversation.id])
+    return find_conversation(connection, conversation.id) or conversation

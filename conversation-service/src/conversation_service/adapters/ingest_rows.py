@@ -6,15 +6,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, Table, delete, select, text, tuple_
+from sqlalchemy import Connection, Table, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from conversation_service.adapters.bulk import bulk_insert, bulk_update
 from conversation_service.adapters.conversations import floor_columns, to_conversation
+from conversation_service.adapters.keyed_rows import Key, key_parameters, of_keys
 from conversation_service.adapters.messages import hand_unread_to_person
 from conversation_service.adapters.tables import CONVERSATIONS, MESSAGES, TURN_WORK
+from conversation_service.adapters.turn_rows import delete_work
 from conversation_service.domain.conversation import Conversation
-from conversation_service.domain.floor import new_floor
 from conversation_service.domain.ingest import (
     Chat,
     IngestOutcome,
@@ -23,10 +24,10 @@ from conversation_service.domain.ingest import (
     NewMessage,
     Rules,
     due_at,
+    new_chat,
     take_in,
 )
 
-Key = tuple[str, str]
 SettleEcho = Callable[[Connection, UUID, str, str, datetime], bool]
 
 # SQLSTATE classes of values that a database does not take: data exceptions and violated constraints.
@@ -36,9 +37,24 @@ MOVE_TURN_UNLESS_LEASED = (
     "due_at = CASE WHEN turn_work.turn_id IS NULL THEN excluded.due_at ELSE turn_work.due_at END"
 )
 
+# In key order, as all take their locks: two batches with the same chats then never wait for each other in turn.
+# When the first unread message came is read before the lock is granted, which moves a turn by that wait at most.
+LOCKED_CHATS = (
+    select(
+        CONVERSATIONS,
+        select(TURN_WORK.c.first_unread_at)
+        .where(TURN_WORK.c.conversation_id == CONVERSATIONS.c.id)
+        .scalar_subquery()
+        .label("first_unread_at"),
+    )
+    .order_by(CONVERSATIONS.c.account_id, CONVERSATIONS.c.kommo_chat_id)
+    .with_for_update(of=CONVERSATIONS)
+)
+STORED_MESSAGES = select(MESSAGES.c.account_id, MESSAGES.c.kommo_message_id)
+
 
 class ConcurrentDuplicate(Exception):
-    """Another transaction stored one of the messages meanwhile; the same work then finds it."""
+    """Another transaction stored one of the chats or messages meanwhile; the same work then finds it."""
 
 
 def is_item_fault(error: BaseException) -> bool:
@@ -96,18 +112,18 @@ def store_entries(
     Raises:
         ConcurrentDuplicate: run the same work again.
     """
-    _add_conversations(connection, entries, now)
-    chats = _lock_chats(connection, {entry.chat_key for entry in entries})
+    chats = _chats(connection, entries, now)
     seen = _stored_messages(connection, entries)
     echoes = _settle_echoes(connection, entries, chats, seen, settle_echo, now)
     if echoes:
         # Settling a delivery has counted a message in the rows that were read before.
-        chats = _lock_chats(connection, set(chats))
+        chats = _chats(connection, entries, now)
     results = []
     for entry in entries:
         chat = chats[entry.chat_key]
         results.append(_result(chat, entry, chats, seen, echoes, now))
-    _save(connection, [chat for chat in chats.values() if chat.is_changed], _rules_by_id(entries, chats), now)
+    _save(connection, [chat for chat in chats.values() if chat.is_changed or chat.is_new], now)
+    _make_due(connection, chats, entries, now)
     return results
 
 
@@ -127,55 +143,29 @@ def _result(
     return IngestResult(outcome, chat.conversation.id)
 
 
-def _add_conversations(connection: Connection, entries: Sequence[Entry], now: datetime) -> None:
+def _chats(connection: Connection, entries: Sequence[Entry], now: datetime) -> dict[Key, Chat]:
+    """Return the chats of the entries, in key order; those that are stored are locked."""
     first: dict[Key, Entry] = {}
     for entry in entries:
         first.setdefault(entry.chat_key, entry)
-    rows = [
-        {
-            "id": entry.conversation_id,
-            "account_id": account_id,
-            "kommo_chat_id": chat_id,
-            "last_message_at": now,
-            "created_at": now,
-            "updated_at": now,
-            **floor_columns(new_floor(now)),
-        }
-        # In key order, as all take their locks: two batches with the same chats then never wait for each other in turn.
-        for (account_id, chat_id), entry in sorted(first.items(), key=lambda pair: pair[0])
-    ]
-    bulk_insert(connection, CONVERSATIONS, rows, "ON CONFLICT (account_id, kommo_chat_id) DO NOTHING")
-
-
-def _rows_by_key(
-    connection: Connection, table: Table, name: str, keys: set[Key], *, locked: bool = False
-) -> Sequence[RowMapping]:
-    query = select(table) if locked else select(table.c.account_id, table.c[name])
-    query = query.order_by(table.c.account_id, table.c[name])
-    parameters: dict[str, Any] = {}
-    if connection.dialect.name == "postgresql":
-        # One text whatever the number of keys, so that the statement is prepared once.
-        arrays = "SELECT * FROM unnest(CAST(:accounts AS text[]), CAST(:names AS text[]))"
-        query = query.where(text(f"({table.name}.account_id, {table.name}.{name}) IN ({arrays})"))
-        parameters = {"accounts": [key[0] for key in keys], "names": [key[1] for key in keys]}
-    else:
-        query = query.where(tuple_(table.c.account_id, table.c[name]).in_(list(keys)))
-    if locked:
-        query = query.with_for_update()
-    return connection.execute(query, parameters).mappings().all()
-
-
-def _lock_chats(connection: Connection, keys: set[Key]) -> dict[Key, Chat]:
-    rows = _rows_by_key(connection, CONVERSATIONS, "kommo_chat_id", keys, locked=True)
-    return {(row["account_id"], row["kommo_chat_id"]): Chat(to_conversation(row)) for row in rows}
+    dialect_name = connection.dialect.name
+    query = of_keys(LOCKED_CHATS, CONVERSATIONS, "kommo_chat_id", dialect_name)
+    chats = {}
+    for row in connection.execute(query, key_parameters(first, dialect_name)).mappings():
+        chat = Chat(to_conversation(row), first_unread_at=row["first_unread_at"])
+        chats[(chat.conversation.account_id, chat.conversation.chat_id)] = chat
+    for key in sorted(first.keys() - chats.keys()):
+        chats[key] = new_chat(first[key].conversation_id, *key, now)
+    return chats
 
 
 def _stored_messages(connection: Connection, entries: Sequence[Entry]) -> set[Key]:
-    keys = {entry.message_key for entry in entries} - {None}
+    keys = {key for entry in entries if (key := entry.message_key)}
     if not keys:
         return set()
-    rows = _rows_by_key(connection, MESSAGES, "kommo_message_id", {key for key in keys if key})
-    return {(row["account_id"], row["kommo_message_id"]) for row in rows}
+    dialect_name = connection.dialect.name
+    query = of_keys(STORED_MESSAGES, MESSAGES, "kommo_message_id", dialect_name)
+    return {(row[0], row[1]) for row in connection.execute(query, key_parameters(keys, dialect_name))}
 
 
 def _settle_echoes(
@@ -191,50 +181,48 @@ def _settle_echoes(
         key, content = entry.message_key, entry.item.content
         if key is None or content is None or not entry.item.is_bot_message or key in seen or key in echoes:
             continue
-        conversation_id = chats[entry.chat_key].conversation.id
-        if settle_echo(connection, conversation_id, content.kommo_message_id, content.text, now):
+        chat = chats[entry.chat_key]
+        if chat.is_new:
+            continue
+        if settle_echo(connection, chat.conversation.id, content.kommo_message_id, content.text, now):
             echoes.add(key)
     return echoes
 
 
-def _rules_by_id(entries: Sequence[Entry], chats: dict[Key, Chat]) -> dict[UUID, Rules]:
-    return {chats[entry.chat_key].conversation.id: entry.rules for entry in entries}
-
-
-def _save(connection: Connection, chats: Sequence[Chat], rules: dict[UUID, Rules], now: datetime) -> None:
+def _save(connection: Connection, chats: Sequence[Chat], now: datetime) -> None:
     handed = [chat.conversation.id for chat in chats if chat.hands_over]
     if handed:
         hand_unread_to_person(connection, handed)
-        connection.execute(delete(TURN_WORK).where(TURN_WORK.c.conversation_id.in_(handed)))
+        delete_work(connection, handed)
+    new = [_new_conversation_row(chat.conversation) for chat in chats if chat.is_new]
+    _insert_all(connection, CONVERSATIONS, new, "ON CONFLICT (account_id, kommo_chat_id) DO NOTHING")
     messages = [_message_row(chat.conversation, message, now) for chat in chats for message in chat.messages]
-    if messages:
-        suffix = "ON CONFLICT (account_id, kommo_message_id) DO NOTHING"
-        if bulk_insert(connection, MESSAGES, messages, suffix) != len(messages):
-            raise ConcurrentDuplicate
-    if chats:
-        bulk_update(connection, CONVERSATIONS, [_conversation_row(chat.conversation) for chat in chats])
-    _make_due(connection, [chat.conversation for chat in chats if chat.has_unread], rules, now)
+    _insert_all(connection, MESSAGES, messages, "ON CONFLICT (account_id, kommo_message_id) DO NOTHING")
+    known = [_conversation_row(chat.conversation) for chat in chats if not chat.is_new]
+    if known:
+        bulk_update(connection, CONVERSATIONS, known)
 
 
-def _make_due(
-    connection: Connection, conversations: Sequence[Conversation], rules: dict[UUID, Rules], now: datetime
-) -> None:
-    if not conversations:
-        return
-    ids = [conversation.id for conversation in conversations]
-    query = select(TURN_WORK.c.conversation_id, TURN_WORK.c.first_unread_at).where(TURN_WORK.c.conversation_id.in_(ids))
-    first_unread = dict(connection.execute(query).all())
+def _insert_all(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], suffix: str) -> None:
+    if rows and bulk_insert(connection, table, rows, suffix) != len(rows):
+        raise ConcurrentDuplicate
+
+
+def _make_due(connection: Connection, chats: dict[Key, Chat], entries: Sequence[Entry], now: datetime) -> None:
+    rules = {entry.chat_key: entry.rules for entry in entries}
     rows = [
         {
-            "conversation_id": conversation.id,
-            "account_id": conversation.account_id,
-            "due_at": due_at(now, first_unread.get(conversation.id, now), rules[conversation.id]),
+            "conversation_id": chat.conversation.id,
+            "account_id": chat.conversation.account_id,
+            "due_at": due_at(now, chat.first_unread_at or now, rules[key]),
             "first_unread_at": now,
             "last_unread_at": now,
         }
-        for conversation in conversations
+        for key, chat in chats.items()
+        if chat.has_unread
     ]
-    bulk_insert(connection, TURN_WORK, rows, MOVE_TURN_UNLESS_LEASED)
+    if rows:
+        bulk_insert(connection, TURN_WORK, rows, MOVE_TURN_UNLESS_LEASED)
 
 
 def _message_row(conversation: Conversation, message: NewMessage, now: datetime) -> dict[str, Any]:
@@ -253,6 +241,15 @@ def _message_row(conversation: Conversation, message: NewMessage, now: datetime)
         "outcome_reason": message.outcome_reason or None,
         "created_at": message.created_at,
         "ingested_at": now,
+    }
+
+
+def _new_conversation_row(conversation: Conversation) -> dict[str, Any]:
+    return {
+        **_conversation_row(conversation),
+        "account_id": conversation.account_id,
+        "kommo_chat_id": conversation.chat_id,
+        "created_at": conversation.created_at,
     }
 
 

@@ -4,12 +4,23 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
 from conversation_service.adapters.tables import MESSAGES
 from conversation_service.domain.conversation import PERSON_HAS_FLOOR, Message, Outcome, Role
 
 M = MESSAGES.c
+
+HAND_UNREAD = (
+    update(MESSAGES)
+    .where(
+        M.conversation_id.in_(bindparam("ids", expanding=True)),
+        M.role == Role.USER.value,
+        M.outcome.is_(None),
+        M.turn_id.is_(None),
+    )
+    .values(outcome=Outcome.HANDED_TO_PERSON.value, outcome_reason=bindparam("reason"))
+)
 
 
 def to_message(row: RowMapping) -> Message:
@@ -57,13 +68,4 @@ def hand_unread_to_person(
     connection: Connection, conversation_ids: Collection[UUID], reason: str = PERSON_HAS_FLOOR
 ) -> None:
     """Decide that the client messages that no turn has read are a person's."""
-    connection.execute(
-        update(MESSAGES)
-        .where(
-            M.conversation_id.in_(conversation_ids),
-            M.role == Role.USER.value,
-            M.outcome.is_(None),
-            M.turn_id.is_(None),
-        )
-        .values(outcome=Outcome.HANDED_TO_PERSON.value, outcome_reason=reason)
-    )
+    connection.execute(HAND_UNREAD, {"ids": list(conversation_ids), "reason": reason})

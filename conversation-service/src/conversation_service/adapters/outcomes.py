@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import Connection, Update, bindparam, insert, select, update
 
 from conversation_service.adapters.tables import CONVERSATIONS, MESSAGES
 from conversation_service.domain.conversation import Outcome
@@ -13,46 +15,84 @@ from conversation_service.domain.deliveries import Delivery
 UNDECIDED = (MESSAGES.c.role == "user", MESSAGES.c.outcome.is_(None))
 UNREAD = (*UNDECIDED, MESSAGES.c.turn_id.is_(None))
 
+_CHOSEN = MESSAGES.c.id.in_(bindparam("ids", expanding=True))
+_DECIDED: dict[str, Any] = {"outcome": bindparam("new_outcome"), "outcome_reason": bindparam("new_reason")}
+_NOW = bindparam("now", type_=CONVERSATIONS.c.updated_at.type)
+_NUMBER = bindparam("number", type_=CONVERSATIONS.c.message_count.type)
+
+UNREAD_OF = (
+    select(MESSAGES.c.id, MESSAGES.c.ingested_at)
+    .where(MESSAGES.c.conversation_id == bindparam("for_id"), *UNREAD)
+    .order_by(MESSAGES.c.ingested_at)
+)
+DECIDE_READ = update(MESSAGES).where(_CHOSEN, *UNDECIDED).values(_DECIDED)
+DECIDE_UNREAD = update(MESSAGES).where(_CHOSEN, *UNREAD).values(_DECIDED)
+DECIDE_TURN = update(MESSAGES).where(MESSAGES.c.turn_id == bindparam("for_id"), *UNDECIDED).values(_DECIDED)
+INSERT_MESSAGE = insert(MESSAGES)
+ADD_KOMMO_ID = (
+    update(MESSAGES)
+    .where(MESSAGES.c.id == bindparam("for_id"), MESSAGES.c.kommo_message_id.is_(None))
+    .values(kommo_message_id=bindparam("new_id"))
+)
+REPORTED_COPY = (
+    select(MESSAGES.c.id)
+    .where(
+        MESSAGES.c.account_id == bindparam("account"),
+        MESSAGES.c.kommo_message_id.in_(bindparam("ids", expanding=True)),
+    )
+    .limit(1)
+)
+SET_SEQUENCE = (
+    update(CONVERSATIONS)
+    .where(CONVERSATIONS.c.id == bindparam("for_id"))
+    .values(delivery_sequence=bindparam("new_sequence"))
+)
+COUNT_BOT_MESSAGES = (
+    update(CONVERSATIONS)
+    .where(CONVERSATIONS.c.id == bindparam("for_id"))
+    .values(
+        message_count=CONVERSATIONS.c.message_count + _NUMBER,
+        bot_message_count=CONVERSATIONS.c.bot_message_count + _NUMBER,
+        last_message_at=_NOW,
+        last_bot_response_at=_NOW,
+        updated_at=_NOW,
+    )
+)
+
 
 def unread_messages(connection: Connection, conversation_id: UUID) -> list[tuple[UUID, datetime]]:
     """Return ids and arrivals of the client messages that no turn has read, the oldest first."""
-    statement = (
-        select(MESSAGES.c.id, MESSAGES.c.ingested_at)
-        .where(MESSAGES.c.conversation_id == conversation_id, *UNREAD)
-        .order_by(MESSAGES.c.ingested_at)
-    )
-    return [(row.id, row.ingested_at) for row in connection.execute(statement)]
+    return [(row.id, row.ingested_at) for row in connection.execute(UNREAD_OF, {"for_id": conversation_id})]
 
 
 def mark_read(
     connection: Connection, message_ids: Collection[UUID], turn_id: UUID, analysis: Mapping[str, object]
 ) -> None:
     """Record which turn read messages, and what they wanted (values of intent, sentiment and confidence_score)."""
-    chosen = MESSAGES.c.id.in_(list(message_ids))
-    connection.execute(update(MESSAGES).where(chosen).values(turn_id=turn_id, **analysis))
+    values: dict[str, object] = {"turn_id": turn_id, **analysis}
+    parameters = {f"new_{name}": value for name, value in values.items()}
+    connection.execute(_marking(tuple(values)), {"ids": list(message_ids), **parameters})
 
 
 def decide_read(connection: Connection, message_ids: Collection[UUID], outcome: Outcome, reason: str | None) -> None:
     """Decide messages that a turn read; what was decided before stays."""
-    _decide(connection, MESSAGES.c.id.in_(list(message_ids)), outcome, reason)
+    connection.execute(DECIDE_READ, {"ids": list(message_ids), **_decided(outcome, reason)})
 
 
 def decide_unread(connection: Connection, message_ids: Collection[UUID], outcome: Outcome, reason: str) -> None:
     """Decide messages that no turn has answered; what was decided or read before stays."""
-    _decide(connection, MESSAGES.c.id.in_(list(message_ids)) & MESSAGES.c.turn_id.is_(None), outcome, reason)
+    connection.execute(DECIDE_UNREAD, {"ids": list(message_ids), **_decided(outcome, reason)})
 
 
 def set_delivery_sequence(connection: Connection, conversation_id: UUID, sequence: int) -> None:
     """Record the highest sequence given to a delivery of a conversation, whose lock the caller has."""
-    connection.execute(
-        update(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id).values(delivery_sequence=sequence)
-    )
+    connection.execute(SET_SEQUENCE, {"for_id": conversation_id, "new_sequence": sequence})
 
 
 def decide_turn(connection: Connection, turn_id: UUID | None, outcome: Outcome, reason: str | None) -> None:
     """Decide what a turn read; what was decided before stays."""
     if turn_id is not None:
-        _decide(connection, MESSAGES.c.turn_id == turn_id, outcome, reason)
+        connection.execute(DECIDE_TURN, {"for_id": turn_id, **_decided(outcome, reason)})
 
 
 def store_sent(connection: Connection, delivery: Delivery, now: datetime) -> None:
@@ -75,37 +115,31 @@ def store_sent(connection: Connection, delivery: Delivery, now: datetime) -> Non
         "created_at": now,
         "ingested_at": now,
     }
-    connection.execute(insert(MESSAGES).values(row))
+    connection.execute(INSERT_MESSAGE, row)
     _count(connection, delivery, now, messages=1)
 
 
 def add_kommo_id(connection: Connection, delivery: Delivery) -> None:
     """Give the message of a delivery Kommo's id where it was stored without one."""
     if delivery.kommo_message_ids and _reported_copy(connection, delivery) is None:
-        connection.execute(
-            update(MESSAGES)
-            .where(MESSAGES.c.id == delivery.id, MESSAGES.c.kommo_message_id.is_(None))
-            .values(kommo_message_id=delivery.kommo_message_ids[0])
-        )
+        connection.execute(ADD_KOMMO_ID, {"for_id": delivery.id, "new_id": delivery.kommo_message_ids[0]})
 
 
-def _decide(connection: Connection, chosen: ColumnElement[bool], outcome: Outcome, reason: str | None) -> None:
-    connection.execute(
-        update(MESSAGES).where(chosen, *UNDECIDED).values(outcome=outcome.value, outcome_reason=reason or None)
-    )
+@cache
+def _marking(names: tuple[str, ...]) -> Update:
+    return update(MESSAGES).where(_CHOSEN).values({name: bindparam(f"new_{name}") for name in names})
+
+
+def _decided(outcome: Outcome, reason: str | None) -> dict[str, object]:
+    return {"new_outcome": outcome.value, "new_reason": reason or None}
 
 
 def _reported_copy(connection: Connection, delivery: Delivery) -> UUID | None:
     if not delivery.kommo_message_ids:
         return None
-    return connection.scalar(
-        select(MESSAGES.c.id)
-        .where(
-            MESSAGES.c.account_id == delivery.account_id,
-            MESSAGES.c.kommo_message_id.in_(list(delivery.kommo_message_ids)),
-        )
-        .limit(1)
-    )
+    parameters = {"account": delivery.account_id, "ids": list(delivery.kommo_message_ids)}
+    found: UUID | None = connection.scalar(REPORTED_COPY, parameters)
+    return found
 
 
 def _sent_values(delivery: Delivery, now: datetime) -> dict[str, object]:
@@ -121,14 +155,4 @@ def _sent_values(delivery: Delivery, now: datetime) -> dict[str, object]:
 
 
 def _count(connection: Connection, delivery: Delivery, now: datetime, *, messages: int) -> None:
-    connection.execute(
-        update(CONVERSATIONS)
-        .where(CONVERSATIONS.c.id == delivery.conversation_id)
-        .values(
-            message_count=CONVERSATIONS.c.message_count + messages,
-            bot_message_count=CONVERSATIONS.c.bot_message_count + messages,
-            last_message_at=now,
-            last_bot_response_at=now,
-            updated_at=now,
-        )
-    )
+    connection.execute(COUNT_BOT_MESSAGES, {"for_id": delivery.conversation_id, "number": messages, "now": now})

@@ -94,6 +94,7 @@ class PostgresStore:
             max_overflow=0,
             pool_timeout=acquire_seconds,
             pool_recycle=1800,
+            hide_parameters=True,  # what an error says must not quote what a client wrote
         )
 
     async def __aenter__(self) -> Self:
@@ -106,8 +107,8 @@ class PostgresStore:
         """Close; see `aclose`."""
         await self.aclose()
 
-    async def write(self, work: Work[T], *, limit_seconds: float | None = None) -> T:
-        """Return the result of `work` once it is committed; see `Store`."""
+    async def write(self, work: Work[T], *, limit_seconds: float | None = None, is_urgent: bool = False) -> T:
+        """Return the result of `work` once it is committed; see `Store`. Nothing is urgent: each has a connection."""
         return await self._within(self._attempt(work), limit_seconds or self._limit_seconds)
 
     async def read(self, work: Work[T]) -> T:

@@ -1,10 +1,12 @@
 """The store on SQLite: one writer thread that commits in groups, and a few readers."""
 
 import asyncio
+import itertools
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +26,9 @@ T = TypeVar("T")
 BUSY_SECONDS = 0.7
 READERS = 4
 MOST_JOBS_A_COMMIT = 256
+# Nothing is done before the commit: longer groups would keep who came first waiting for who came last.
+GROUP_SECONDS = 0.03
+URGENT, USUAL, LAST = range(3)
 # Busy, locked, out of memory, read-only, I/O error, corrupt, full, cannot open, protocol, not a database.
 STORAGE_CODES = frozenset({5, 6, 7, 8, 10, 11, 13, 14, 15, 26})
 
@@ -34,6 +39,42 @@ log = get_logger()
 class _Job:
     work: Work[Any]
     done: "Future[Any]"
+
+
+class _Jobs:
+    """What the writer has to do: the urgent before the rest, and within each in the order of arrival."""
+
+    def __init__(self) -> None:
+        self._queue: queue.PriorityQueue[tuple[int, int, _Job | None]] = queue.PriorityQueue()
+        self._numbers = itertools.count()
+
+    def put(self, job: _Job, *, is_urgent: bool) -> None:
+        """Add a job."""
+        self._queue.put((URGENT if is_urgent else USUAL, next(self._numbers), job))
+
+    def end(self) -> None:
+        """Say that no job follows those that wait."""
+        self._queue.put((LAST, next(self._numbers), None))
+
+    def first(self) -> _Job | None:
+        """Return the first job of a commit, waiting for one; None at the end."""
+        return self._queue.get()[2]
+
+    def group(self, first: _Job) -> Iterator[_Job]:
+        """Give the jobs of one commit: the first, and what waits or comes while they are done."""
+        job: _Job | None = first
+        ends_at = time.monotonic() + GROUP_SECONDS
+        for _ in range(MOST_JOBS_A_COMMIT):
+            if job is None:
+                self.end()
+                return
+            # Nobody wants what was cancelled any more.
+            if job.done.set_running_or_notify_cancel():
+                yield job
+            # Only the writer takes jobs out, so that there is one to take when the queue is not empty.
+            if time.monotonic() >= ends_at or self._queue.empty():
+                return
+            job = self._queue.get()[2]
 
 
 def sqlite_engine(path: str, *, begin: str = "BEGIN IMMEDIATE", size: int = 1) -> Engine:
@@ -50,6 +91,7 @@ def sqlite_engine(path: str, *, begin: str = "BEGIN IMMEDIATE", size: int = 1) -
         poolclass=QueuePool,
         pool_size=size,
         max_overflow=0,
+        hide_parameters=True,  # what an error says must not quote what a client wrote
         connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS, "isolation_level": None},
     )
 
@@ -90,16 +132,16 @@ class SqliteStore:
         self._reader = sqlite_engine(path, begin="BEGIN", size=READERS)
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
         self._is_closed = False
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs = _Jobs()
         self._thread = threading.Thread(target=self._write_jobs, name="sqlite-writer", daemon=True)
         self._thread.start()
 
-    async def write(self, work: Work[T], *, limit_seconds: float | None = None) -> T:
+    async def write(self, work: Work[T], *, limit_seconds: float | None = None, is_urgent: bool = False) -> T:
         """Return the result of `work` once the commit that carries it is on disk; see `Store`."""
         if self._is_closed:
             raise StorageUnavailable
         done: Future[T] = Future()
-        self._jobs.put(_Job(work, done))
+        self._jobs.put(_Job(work, done), is_urgent=is_urgent)
         if limit_seconds is None:
             return await asyncio.wrap_future(done)
         try:
@@ -130,7 +172,7 @@ class SqliteStore:
     async def aclose(self) -> None:
         """Finish what was queued and close the file."""
         self._is_closed = True
-        self._jobs.put(None)
+        self._jobs.end()
         await asyncio.to_thread(self._thread.join)
         self._threads.shutdown()
         self._writer.dispose()
@@ -147,33 +189,22 @@ class SqliteStore:
             raise _translated(error) from error
 
     def _write_jobs(self) -> None:
-        while (first := self._jobs.get()) is not None:
-            jobs, is_last = self._collect(first)
-            self._commit([job for job in jobs if job.done.set_running_or_notify_cancel()])
-            if is_last:
-                return
+        while (first := self._jobs.first()) is not None:
+            self._commit(first)
 
-    def _collect(self, first: _Job) -> tuple[list[_Job], bool]:
-        jobs = [first]
-        while len(jobs) < MOST_JOBS_A_COMMIT:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
-                return jobs, True
-            jobs.append(job)
-        return jobs, False
-
-    def _commit(self, jobs: list[_Job]) -> None:
-        if not jobs:
-            return
+    def _commit(self, first: _Job) -> None:
+        jobs: list[_Job] = []
         results: list[Callable[[], None]] = []
+        group = self._jobs.group(first)
         try:
             with self._writer.begin() as connection:
-                results = [self._run(job, connection) for job in jobs]
+                for job in group:
+                    jobs.append(job)
+                    results.append(self._run(job, connection))
         except Exception as error:
-            # Without the commit nothing is durable: none of them may look done.
+            # Without the commit nothing is durable: none of them may look done. What else waits would fail in the same
+            # way, each job after a wait of its own.
+            jobs.extend(group)
             log.warning("transaction.failed", error=type(error.__cause__ or error).__name__, jobs=len(jobs))
             for job in jobs:
                 job.done.set_exception(_translated(error))
@@ -182,14 +213,19 @@ class SqliteStore:
             resolve()
 
     def _run(self, job: _Job, connection: Connection) -> Callable[[], None]:
+        # By the driver itself: SQLAlchemy's own savepoint costs as much as a statement of the job.
+        driver: Any = connection.connection.driver_connection
+        driver.execute("SAVEPOINT job")
         try:
-            with connection.begin_nested():
-                result = job.work(connection, self._now())
+            result = job.work(connection, self._now())
         except Exception as error:
             if is_storage_failure(error):
                 raise
+            driver.execute("ROLLBACK TO job")
+            driver.execute("RELEASE job")
             failure = error
             return lambda: job.done.set_exception(failure)
+        driver.execute("RELEASE job")
         return lambda: job.done.set_result(result)
 
 

@@ -27,12 +27,14 @@ class StorageUnavailable(Unavailable):
 class Store(Protocol):
     """One database. Every `work` runs in one transaction and may run again if that failed."""
 
-    async def write(self, work: Work[T], *, limit_seconds: float | None = None) -> T:
+    async def write(self, work: Work[T], *, limit_seconds: float | None = None, is_urgent: bool = False) -> T:
         """Return what `work(connection, now)` returned, once its transaction is durable.
 
         Args:
             work: what to do; `now` is the aware UTC time of the clock that all replicas share.
             limit_seconds: fail after so long; None means the store's own limit.
+            is_urgent: where writes wait for each other, this one goes before all that are not urgent. For what somebody
+                outside of the mesh waits for; a caller with such writes without a pause would keep the others out.
 
         Raises:
             StorageUnavailable: nothing is known to be stored.

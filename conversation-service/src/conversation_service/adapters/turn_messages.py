@@ -1,10 +1,11 @@
 """What a leased turn is shown: the messages to answer, and what was said before them."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Integer, bindparam, select
 
 from conversation_service.adapters.messages import to_message
 from conversation_service.adapters.outcomes import UNREAD
@@ -13,29 +14,37 @@ from conversation_service.domain.conversation import Conversation, Message, Role
 from conversation_service.domain.deliveries import Delivery
 from conversation_service.domain.turns import HISTORY_LIMIT
 
+LOCK_FREE = (
+    select(CONVERSATIONS.c.id)
+    .where(CONVERSATIONS.c.id.in_(bindparam("ids", expanding=True)))
+    .with_for_update(skip_locked=True)
+)
+BURSTS = (
+    select(MESSAGES)
+    .where(MESSAGES.c.conversation_id.in_(bindparam("ids", expanding=True)), *UNREAD)
+    # Kommo's clock has whole seconds: within one, the order of arrival counts.
+    .order_by(MESSAGES.c.conversation_id, MESSAGES.c.created_at, MESSAGES.c.ingested_at, MESSAGES.c.id)
+)
+HISTORY = (
+    select(MESSAGES)
+    .where(MESSAGES.c.conversation_id == bindparam("for_id"), MESSAGES.c.ingested_at >= bindparam("since"))
+    .order_by(MESSAGES.c.created_at.desc(), MESSAGES.c.id.desc())
+    .limit(bindparam("most", type_=Integer))
+)
+MESSAGES_OF = select(MESSAGES).where(MESSAGES.c.id.in_(bindparam("ids", expanding=True)))
+
 
 def lock_free(connection: Connection, conversation_ids: Sequence[UUID]) -> set[UUID]:
     """Lock those of the conversations that nobody else holds, and return them.
 
     Never waits: the caller holds the locks of work rows, which others take after the conversation's.
     """
-    statement = (
-        select(CONVERSATIONS.c.id)
-        .where(CONVERSATIONS.c.id.in_(list(conversation_ids)))
-        .with_for_update(skip_locked=True)
-    )
-    return set(connection.scalars(statement))
+    return set(connection.scalars(LOCK_FREE, {"ids": list(conversation_ids)}))
 
 
 def bursts(connection: Connection, conversation_ids: Collection[UUID]) -> dict[UUID, list[Message]]:
     """Return the client messages that no turn has read, by conversation, the oldest first."""
-    statement = (
-        select(MESSAGES)
-        .where(MESSAGES.c.conversation_id.in_(list(conversation_ids)), *UNREAD)
-        # Kommo's clock has whole seconds: within one, the order of arrival counts.
-        .order_by(MESSAGES.c.conversation_id, MESSAGES.c.created_at, MESSAGES.c.ingested_at, MESSAGES.c.id)
-    )
-    found = map(to_message, connection.execute(statement).mappings())
+    found = map(to_message, connection.execute(BURSTS, {"ids": list(conversation_ids)}).mappings())
     return {key: list(group) for key, group in groupby(found, key=lambda message: message.conversation_id)}
 
 
@@ -51,26 +60,27 @@ def history(
         waiting: deliveries of the conversation that are pending, in order.
     """
     unread = {message.id for message in burst}
-    statement = (
-        select(MESSAGES)
-        .where(
-            MESSAGES.c.conversation_id == conversation.id,
-            MESSAGES.c.ingested_at >= conversation.floor.episode_started_at,
-        )
-        .order_by(MESSAGES.c.created_at.desc(), MESSAGES.c.id.desc())
-        .limit(HISTORY_LIMIT + len(unread))
-    )
-    rows = connection.execute(statement).mappings()
+    parameters = {
+        "for_id": conversation.id,
+        "since": conversation.floor.episode_started_at,
+        "most": HISTORY_LIMIT + len(unread),
+    }
+    rows = connection.execute(HISTORY, parameters).mappings()
     said = [message for message in map(to_message, rows) if message.id not in unread]
-    said.sort(key=lambda message: (message.created_at, message.ingested_at, message.id))
+    said.sort(key=_order)
     return [*said, *map(_as_message, waiting)][-HISTORY_LIMIT:]
 
 
 def messages_of(connection: Connection, message_ids: Collection[UUID]) -> list[Message]:
     """Return messages by their ids, the oldest first."""
-    statement = select(MESSAGES).where(MESSAGES.c.id.in_(list(message_ids)))
-    found = [to_message(row) for row in connection.execute(statement).mappings()]
-    return sorted(found, key=lambda message: (message.created_at, message.ingested_at, message.id))
+    rows = connection.execute(MESSAGES_OF, {"ids": list(message_ids)}).mappings()
+    found = [to_message(row) for row in rows]
+    return sorted(found, key=_order)
+
+
+def _order(message: Message) -> tuple[datetime, datetime, UUID]:
+    # Kommo tells whole seconds and our own replies are told exactly: within a second the order of arrival counts.
+    return (message.created_at.replace(microsecond=0), message.ingested_at, message.id)
 
 
 def _as_message(delivery: Delivery) -> Message:

@@ -6,10 +6,37 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, delete, insert, select, update
 
 from conversation_service.adapters.tables import MESSAGES, TURN_WORK, TURNS
 from conversation_service.domain.turns import Turn, TurnResult, Work
+
+WORK_NAMES = ("due_at", "first_unread_at", "last_unread_at", "turn_id", "leased_until", "attempts", "superseded_count")
+END_NAMES = ("result", "completed_at", "reason_code", "reason", "analysis", "generation", "steps")
+
+DUE = (
+    select(TURN_WORK.c.conversation_id)
+    .where(TURN_WORK.c.due_at <= bindparam("now"))
+    .order_by(TURN_WORK.c.due_at)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+NEXT_DUE = select(TURN_WORK.c.due_at).order_by(TURN_WORK.c.due_at).limit(1)
+WORK_OF = select(TURN_WORK).where(TURN_WORK.c.conversation_id.in_(bindparam("ids", expanding=True)))
+LOCK_WORK = select(TURN_WORK).where(TURN_WORK.c.conversation_id == bindparam("for_id")).with_for_update()
+SAVE_WORK = (
+    update(TURN_WORK)
+    .where(TURN_WORK.c.conversation_id == bindparam("for_id"))
+    .values({name: bindparam(f"new_{name}") for name in WORK_NAMES})
+)
+DELETE_WORK = delete(TURN_WORK).where(TURN_WORK.c.conversation_id.in_(bindparam("ids", expanding=True)))
+INSERT_TURNS = insert(TURNS)
+FIND_TURN = select(TURNS).where(TURNS.c.id == bindparam("for_id"))
+END_TURN = (
+    update(TURNS)
+    .where(TURNS.c.id == bindparam("for_id"))
+    .values({name: bindparam(f"new_{name}") for name in END_NAMES})
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,37 +48,25 @@ class TurnRecord:
     steps: Sequence[Mapping[str, Any]] = ()
 
 
-def due_statement(now: datetime, limit: int) -> Select[tuple[UUID]]:
-    """Return the statement of `due_work`, which has to cost what is due and not what is stored."""
-    return (
-        select(TURN_WORK.c.conversation_id)
-        .where(TURN_WORK.c.due_at <= now)
-        .order_by(TURN_WORK.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-
-
 def due_conversations(connection: Connection, now: datetime, limit: int) -> list[UUID]:
     """Return conversations whose turn is due, the longest due first; their work is locked."""
-    return list(connection.scalars(due_statement(now, limit)))
+    return list(connection.scalars(DUE, {"now": now, "most": limit}))
 
 
 def next_due(connection: Connection) -> datetime | None:
     """Return when the next turn is due; None when there is none."""
-    return connection.scalar(select(TURN_WORK.c.due_at).order_by(TURN_WORK.c.due_at).limit(1))
+    return connection.scalar(NEXT_DUE)
 
 
 def work_of(connection: Connection, conversation_ids: Iterable[UUID]) -> dict[UUID, Work]:
     """Return the work of conversations."""
-    statement = select(TURN_WORK).where(TURN_WORK.c.conversation_id.in_(list(conversation_ids)))
-    return {row.conversation_id: _work(row) for row in connection.execute(statement)}
+    rows = connection.execute(WORK_OF, {"ids": list(conversation_ids)})
+    return {row.conversation_id: _work(row) for row in rows}
 
 
 def lock_work(connection: Connection, conversation_id: UUID) -> Work | None:
     """Return the work of a conversation, locked; None when no turn is due or running there."""
-    statement = select(TURN_WORK).where(TURN_WORK.c.conversation_id == conversation_id).with_for_update()
-    row = connection.execute(statement).one_or_none()
+    row = connection.execute(LOCK_WORK, {"for_id": conversation_id}).one_or_none()
     return None if row is None else _work(row)
 
 
@@ -59,34 +74,26 @@ def save_work(connection: Connection, work: Sequence[Work]) -> None:
     """Store what changed of work."""
     if not work:
         return
-    names = ("due_at", "first_unread_at", "last_unread_at", "turn_id", "leased_until", "attempts", "superseded_count")
-    statement = (
-        update(TURN_WORK)
-        .where(TURN_WORK.c.conversation_id == bindparam("for_id"))
-        .values({name: bindparam(f"new_{name}") for name in names})
-    )
-    connection.execute(
-        statement,
-        [{"for_id": one.conversation_id} | {f"new_{name}": getattr(one, name) for name in names} for one in work],
-    )
+    rows = [{"for_id": one.conversation_id, **_prefixed({n: getattr(one, n) for n in WORK_NAMES})} for one in work]
+    connection.execute(SAVE_WORK, rows)
 
 
 def delete_work(connection: Connection, conversation_ids: Iterable[UUID]) -> None:
     """Forget the work of conversations that have nothing left to read."""
     ids = list(conversation_ids)
     if ids:
-        connection.execute(delete(TURN_WORK).where(TURN_WORK.c.conversation_id.in_(ids)))
+        connection.execute(DELETE_WORK, {"ids": ids})
 
 
 def insert_turns(connection: Connection, turns: Sequence[Turn]) -> None:
     """Store new turns."""
     if turns:
-        connection.execute(insert(TURNS), [_turn_values(turn) for turn in turns])
+        connection.execute(INSERT_TURNS, [_turn_values(turn) for turn in turns])
 
 
 def find_turn(connection: Connection, turn_id: UUID) -> Turn | None:
     """Return a turn, or None."""
-    row = connection.execute(select(TURNS).where(TURNS.c.id == turn_id)).one_or_none()
+    row = connection.execute(FIND_TURN, {"for_id": turn_id}).one_or_none()
     return None if row is None else _turn(row)
 
 
@@ -118,20 +125,22 @@ def newest_turn_of_message(connection: Connection, message_id: UUID) -> UUID | N
 def end_turn(connection: Connection, turn: Turn, result: TurnResult, now: datetime, record: TurnRecord) -> Turn:
     """Store how a turn ended, and return it; its reasons are those it carries."""
     ended = replace(turn, result=result, completed_at=now)
-    connection.execute(
-        update(TURNS)
-        .where(TURNS.c.id == turn.id)
-        .values(
-            result=result.value,
-            completed_at=now,
-            reason_code=ended.reason_code or None,
-            reason=ended.reason or None,
-            analysis=record.analysis,
-            generation=record.generation,
-            steps=list(record.steps),
-        )
-    )
+    values = {
+        "result": result.value,
+        "completed_at": now,
+        "reason_code": ended.reason_code or None,
+        "reason": ended.reason or None,
+        "analysis": record.analysis,
+        "generation": record.generation,
+        "steps": list(record.steps),
+    }
+    connection.execute(END_TURN, {"for_id": turn.id, **_prefixed(values)})
     return ended
+
+
+def _prefixed(values: Mapping[str, object]) -> dict[str, object]:
+    # A parameter of an update may not have the name of a column.
+    return {f"new_{name}": value for name, value in values.items()}
 
 
 def _work(row: Row[Any]) -> Work:

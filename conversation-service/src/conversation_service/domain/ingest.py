@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from conversation_service.domain.conversation import PERSON_HAS_FLOOR, Conversation, Outcome, Role
-from conversation_service.domain.floor import ClientWrote, PersonWrote, ResumeAfter, TalkClosed, after
+from conversation_service.domain.floor import ClientWrote, Floor, PersonWrote, ResumeAfter, TalkClosed, after, new_floor
 
 # Clocks differ a little; beyond that a time of the future is a mistake, which would keep a chat on top for ever.
 MAX_AHEAD = timedelta(minutes=5)
@@ -134,17 +135,50 @@ class Chat:
         messages: to be stored, in order.
         hands_over: a person got the floor, so that what was stored and not read yet is theirs.
         is_changed: an event changed something.
+        is_new: the conversation is not stored yet.
+        first_unread_at: when the first message came that is stored and not read yet; None when there is none.
     """
 
     conversation: Conversation
     messages: tuple[NewMessage, ...] = ()
     hands_over: bool = False
     is_changed: bool = False
+    is_new: bool = False
+    first_unread_at: datetime | None = None
 
     @property
     def has_unread(self) -> bool:
         """Whether a turn has to read one of the new messages."""
         return any(message.role is Role.USER and message.outcome is None for message in self.messages)
+
+
+def new_chat(conversation_id: UUID, account_id: str, chat_id: str, now: datetime) -> Chat:
+    """Return a chat of which nothing is known but its ids."""
+    conversation = Conversation(
+        id=conversation_id,
+        account_id=account_id,
+        chat_id=chat_id,
+        talk_id="",
+        talk_event_at=None,
+        contact_id="",
+        lead_id="",
+        phone="",
+        contact_name="",
+        contact_email="",
+        message_count=0,
+        bot_message_count=0,
+        user_message_count=0,
+        last_message_at=now,
+        last_bot_response_at=None,
+        channel="",
+        origin="",
+        tags=(),
+        floor=new_floor(now),
+        delivery_sequence=0,
+        created_at=now,
+        updated_at=now,
+    )
+    return Chat(conversation, is_new=True)
 
 
 def due_at(now: datetime, first_unread_at: datetime, rules: Rules) -> datetime:
@@ -165,45 +199,41 @@ def take_in(chat: Chat, item: Item, message_id: UUID, rules: Rules, now: datetim
     at = now if item.at is None or item.at > now + MAX_AHEAD else item.at
     match item.event:
         case TalkEvent():
-            return _take_talk_event(chat, item, at, now)
+            return _take_talk_event(chat, item, item.event, at, now)
         case ClientMessage():
-            return _take_client_message(_with_facts(chat, item, at, now), item.event, message_id, at, rules, now)
+            return _take_client_message(chat, item, item.event, message_id, at, rules, now)
         case CompanyMessage():
-            return _take_company_message(_with_facts(chat, item, at, now), item.event, message_id, at, now)
+            return _take_company_message(chat, item, item.event, message_id, at, now)
 
 
-def _with_facts(chat: Chat, item: Item, at: datetime, now: datetime) -> Chat:
-    known = chat.conversation
+def _facts(known: Conversation, item: Item, at: datetime, now: datetime) -> dict[str, Any]:
+    """Return what the item tells of the conversation itself, by the names of its fields."""
     is_newer = bool(item.talk_id) and (known.talk_event_at is None or at >= known.talk_event_at)
-    conversation = replace(
-        known,
-        talk_id=item.talk_id if is_newer else known.talk_id,
-        talk_event_at=at if is_newer else known.talk_event_at,
-        contact_id=item.contact_id or known.contact_id,
-        lead_id=item.lead_id or known.lead_id,
-        contact_name=item.contact_name or known.contact_name,
-        origin=item.origin or known.origin,
-        channel=item.channel or known.channel,
-        updated_at=now,
-    )
-    return replace(chat, conversation=conversation, is_changed=True)
+    return {
+        "talk_id": item.talk_id if is_newer else known.talk_id,
+        "talk_event_at": at if is_newer else known.talk_event_at,
+        "contact_id": item.contact_id or known.contact_id,
+        "lead_id": item.lead_id or known.lead_id,
+        "contact_name": item.contact_name or known.contact_name,
+        "origin": item.origin or known.origin,
+        "channel": item.channel or known.channel,
+        "updated_at": now,
+    }
 
 
-def _take_talk_event(chat: Chat, item: Item, at: datetime, now: datetime) -> Chat:
+def _take_talk_event(chat: Chat, item: Item, event: TalkEvent, at: datetime, now: datetime) -> Chat:
     known = chat.conversation
     if known.talk_event_at is not None and at < known.talk_event_at:
         return chat
-    told = _with_facts(chat, item, at, now)
-    conversation = told.conversation
-    if isinstance(item.event, TalkEvent) and item.event.is_closed:
-        conversation = replace(conversation, floor=after(conversation.floor, TalkClosed(at), now))
+    floor = after(known.floor, TalkClosed(at), now) if event.is_closed else known.floor
+    conversation = replace(known, floor=floor, **_facts(known, item, at, now))
     if replace(conversation, updated_at=known.updated_at) == known:
         return chat
-    return replace(told, conversation=conversation)
+    return replace(chat, conversation=conversation, is_changed=True)
 
 
 def _take_client_message(
-    chat: Chat, event: ClientMessage, message_id: UUID, at: datetime, rules: Rules, now: datetime
+    chat: Chat, item: Item, event: ClientMessage, message_id: UUID, at: datetime, rules: Rules, now: datetime
 ) -> Chat:
     floor = after(chat.conversation.floor, ClientWrote(rules.resume_after), now)
     outcome, reason = None, ""
@@ -212,21 +242,22 @@ def _take_client_message(
     elif rules.max_message_age is not None and now - at > rules.max_message_age:
         outcome, reason = Outcome.NOT_ANSWERED, TOO_OLD
     message = NewMessage(message_id, event.content, Role.USER, at, outcome, reason)
-    return _with_message(replace(chat, conversation=replace(chat.conversation, floor=floor)), message)
+    return _with_message(chat, message, floor, _facts(chat.conversation, item, at, now))
 
 
-def _take_company_message(chat: Chat, event: CompanyMessage, message_id: UUID, at: datetime, now: datetime) -> Chat:
+def _take_company_message(
+    chat: Chat, item: Item, event: CompanyMessage, message_id: UUID, at: datetime, now: datetime
+) -> Chat:
     author = {"author_id": event.author_id, "author_name": event.author_name}
     metadata = {key: value for key, value in author.items() if value}
     message = NewMessage(
         message_id, event.content, Role.AGENT if event.is_person else Role.ASSISTANT, at, metadata=metadata
     )
-    chat = _with_message(chat, message)
-    if not event.is_person:
-        return chat
-    floor = after(chat.conversation.floor, PersonWrote(at, event.author_name), now)
-    chat = replace(chat, conversation=replace(chat.conversation, floor=floor))
-    return chat if floor.is_with_bot else _handed_over(chat)
+    floor = chat.conversation.floor
+    if event.is_person:
+        floor = after(floor, PersonWrote(at, event.author_name), now)
+    changed = _with_message(chat, message, floor, _facts(chat.conversation, item, at, now))
+    return _handed_over(changed) if event.is_person and not floor.is_with_bot else changed
 
 
 def _handed_over(chat: Chat) -> Chat:
@@ -236,17 +267,20 @@ def _handed_over(chat: Chat) -> Chat:
         else message
         for message in chat.messages
     )
-    return replace(chat, messages=messages, hands_over=True)
+    return replace(chat, messages=messages, hands_over=True, first_unread_at=None)
 
 
-def _with_message(chat: Chat, message: NewMessage) -> Chat:
+def _with_message(chat: Chat, message: NewMessage, floor: Floor, facts: dict[str, Any]) -> Chat:
+    # One copy for all that a message changes: this runs for every message that is ever stored.
     known = chat.conversation
     is_first = known.message_count == 0
     conversation = replace(
         known,
+        floor=floor,
         message_count=known.message_count + 1,
         user_message_count=known.user_message_count + (message.role is Role.USER),
         bot_message_count=known.bot_message_count + (message.role is Role.ASSISTANT),
         last_message_at=message.created_at if is_first else max(known.last_message_at, message.created_at),
+        **facts,
     )
-    return replace(chat, conversation=conversation, messages=(*chat.messages, message))
+    return replace(chat, conversation=conversation, messages=(*chat.messages, message), is_changed=True)

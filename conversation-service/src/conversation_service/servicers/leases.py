@@ -16,6 +16,9 @@ from kommomesh.intent.v1 import analysis_pb2
 from kommomesh.llm.v1 import generation_pb2
 from kommomesh_runtime.parsing import from_time
 
+# Where the JSON of an analysis keeps what a model said beside it; a release that does not know the key skips it.
+CLASSIFICATION_KEY = "model_classification"
+
 
 def leased_to_proto(leased: Leased) -> outbox_pb.LeasedDelivery:
     """Return a leased delivery for the wire."""
@@ -41,13 +44,19 @@ def record_from_proto(
     analysis: analysis_pb2.Analysis | None,
     generation: generation_pb2.Generation | None,
     steps: Sequence[pb.TraceStep],
+    classification: pb.ModelClassification | None = None,
 ) -> TurnRecord:
     """Return what a turn leaves for its trace; None stands for what the worker did not send."""
     return TurnRecord(
-        None if analysis is None else _stored(analysis),
+        None if analysis is None else _analysis(analysis, classification),
         None if generation is None else _stored(generation),
         tuple(_stored(step) for step in steps),
     )
+
+
+def _analysis(analysis: analysis_pb2.Analysis, classification: pb.ModelClassification | None) -> dict[str, Any]:
+    both = {} if classification is None else {CLASSIFICATION_KEY: _stored(classification)}
+    return _stored(analysis) | both
 
 
 def _stored(message: ProtoMessage) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from google.protobuf.message import Message as ProtoMessage
 from conversation_service.domain.turns import TurnResult
 from conversation_service.servicers.conversions import message_to_proto
 from conversation_service.servicers.deliveries import delivery_to_proto
+from conversation_service.servicers.leases import CLASSIFICATION_KEY
 from conversation_service.use_cases.trace import Trace
 from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh.intent.v1 import analysis_pb2
@@ -45,6 +46,7 @@ def trace_to_proto(trace: Trace) -> pb.Trace:
         lease_time=from_time(turn.leased_at),
         complete_time=from_time(turn.completed_at),
         worker_id=turn.worker_id,
+        classification=_stored((record.analysis or {}).get(CLASSIFICATION_KEY), pb.ModelClassification()),
     )
 
 

@@ -107,11 +107,12 @@ def _leased_to_proto(leased: LeasedTurn) -> pb.LeasedTurn:
 def _completion(request: pb.CompleteTurnRequest) -> Completion:
     analysis = request.analysis if request.HasField("analysis") else None
     generation = request.generation if request.HasField("generation") else None
+    classification = request.classification if request.HasField("classification") else None
     return Completion(
         turn_id=parse_uuid("turn_id", request.turn_id),
         read_message_ids=_read_ids(request),
         decision=_decision(request),
-        record=record_from_proto(analysis, generation, request.steps),
+        record=record_from_proto(analysis, generation, request.steps, classification),
         analysis={} if analysis is None else _analysis_columns(analysis),
         worker_id=bounded_text("worker_id", request.worker_id, MAX_WORKER_ID),
     )

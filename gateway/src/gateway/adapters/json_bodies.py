@@ -1,5 +1,6 @@
 """Reads JSON bodies within bounds."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -7,6 +8,12 @@ import msgspec
 from gateway.domain.events import EventsError
 
 MAX_DEPTH = 32
+# Half of a character beyond the first plane, which is left where a text was cut in the middle of an emoji.
+HALF_CHARACTER = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+UNKNOWN_CHARACTER = rb"\ufffd"
 
 
 def _is_too_deep(value: Any) -> bool:
@@ -27,11 +34,16 @@ def _decode(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except UnicodeDecodeError:
-        return msgspec.json.decode(body.decode("utf-8", "replace"))
+        return _decode(body.decode("utf-8", "replace").encode())
+    except msgspec.DecodeError:
+        whole = HALF_CHARACTER.sub(lambda _match: UNKNOWN_CHARACTER, body)
+        if whole == body:
+            raise
+        return _decode(whole)
 
 
 def read_json(body: bytes) -> dict[str, Any]:
-    """Return the object of a JSON body; invalid UTF-8 is replaced.
+    """Return the object of a JSON body; invalid UTF-8 and halves of characters are replaced.
 
     Raises:
         EventsError: it is no JSON (`not_json`), no object (`not_an_object`) or nested too deep (`too_deep`).

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from kommomesh.common.v1 import common_pb2 as common
 from kommomesh.conversation.v1.conversation_pb2 import Message
+from kommomesh.intent.v1.analysis_pb2 import Analysis, ScoredIntent
 from kommomesh.intent.v1.intent_service_pb2 import AnalyzeMessageRequest, Utterance
-from kommomesh.llm.v1.reply_service_pb2 import ChatMessage
+from kommomesh.llm.v1.reply_service_pb2 import ChatMessage, ClassifyMessageRequest
 
 MAX_TEXT_CHARACTERS = 4096
 
@@ -49,6 +50,20 @@ def analyze_request(
     said = [Utterance(role=m.role, text=m.content) for m in history if m.content.strip()]
     text = text_of(messages)[-MAX_TEXT_CHARACTERS:]
     return AnalyzeMessageRequest(text=text, history=said, account_id=account_id, locale=locale)
+
+
+def classify_request(
+    messages: Iterable[Message], history: Iterable[Message], local: Analysis, account_id: str, locale: str
+) -> ClassifyMessageRequest:
+    """Return the request to ask a model what a burst wants; of a very long one its end, as `analyze_request`."""
+    likeliest = ScoredIntent(intent=local.intent, confidence=local.confidence)
+    return ClassifyMessageRequest(
+        account_id=account_id,
+        text=text_of(messages)[-MAX_TEXT_CHARACTERS:],
+        history=chat_messages(history),
+        candidates=[likeliest, *local.runners_up],
+        locale=locale,
+    )
 
 
 def chat_messages(messages: Iterable[Message]) -> list[ChatMessage]:

@@ -24,7 +24,7 @@ def _reasons() -> Mapping[str, Mapping[str, str]]:
     return tomllib.loads((files("gateway.worker") / "reasons.toml").read_text(encoding="utf-8"))
 
 
-FAILURE_REASONS = _reasons()
+REASONS = _reasons()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,17 @@ def language_of(analyzed: str, locale: str) -> str:
     return analyzed if analyzed in LANGUAGES else locale.split("-")[0].lower()
 
 
+def reason_text(reason_code: str, locale: str) -> str:
+    """Return why the worker called a person, for the people of the business.
+
+    Args:
+        reason_code: names the reason.
+        locale: BCP 47 tag of the account.
+    """
+    by_language = REASONS[reason_code]
+    return by_language.get(language_of("", locale), by_language["es"])
+
+
 def failed(reason_code: str, locale: str, speech: Speech | None) -> EscalateDecision:
     """Return the call for a person after a failure of ours.
 
@@ -70,10 +81,9 @@ def failed(reason_code: str, locale: str, speech: Speech | None) -> EscalateDeci
         locale: BCP 47 tag of the account, for the reason that its people read.
         speech: how to tell the client; None when nothing is known about the business.
     """
-    by_language = FAILURE_REASONS[reason_code]
     return EscalateDecision(
         reason_code=reason_code,
-        reason=by_language.get(language_of("", locale), by_language["es"]),
+        reason=reason_text(reason_code, locale),
         priority=common.PRIORITY_HIGH,
         is_failure=True,
         notice_parts=speech.notice(is_failure=True) if speech else [],

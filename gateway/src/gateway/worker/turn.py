@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from gateway.worker import burst, decisions
+from gateway.worker import burst, decisions, second_opinion
 from gateway.worker.backoff import put_off_seconds
 from gateway.worker.decisions import Decision, Speech
 from gateway.worker.failures import DependencyFailed, Kind, dependency_failed, kind_of
 from gateway.worker.profiles import Profiles
 from gateway.worker.steps import Steps
+from kommomesh.conversation.v1.conversation_pb2 import ModelClassification
 from kommomesh.conversation.v1.turn_service_pb2 import LeasedTurn
 from kommomesh.intent.v1.analysis_pb2 import Analysis
 from kommomesh.llm.v1.generation_pb2 import Generation
@@ -32,11 +33,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """How the turn ends, and why."""
+    """How the turn ends, and why; `is_last` where nothing else can be tried."""
 
     decision: Decision
     analysis: Analysis | None = None
     generation: Generation | None = None
+    is_last: bool = False
+    classification: ModelClassification | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +90,38 @@ class Decider:
         except DependencyFailed as failure:
             return self._unserved(turn, failure, account)
 
+    def unusable(self, turn: LeasedTurn) -> Decided:
+        """Return the call for a person instead of an outcome that could not be stored."""
+        account_id = turn.conversation.account_id
+        account = self.accounts.get(account_id) if account_id in self.accounts else None
+        locale = account.locale if account else FALLBACK_LOCALE
+        speech = self._speech(account, None) if account else None
+        return Decided(decisions.failed("reply_unusable", locale, speech), is_last=True)
+
     async def _answer(self, turn: LeasedTurn, account: Account, steps: Steps) -> Decided:
         if not burst.text_of(turn.messages):
             key = burst.acknowledgement_key(turn.messages)
             return Decided(decisions.acknowledged(key, account.locale, self._speech(account, None)))
-        analysis = await self._analyze(turn, account, steps)
+        analysis, opinions = await self._understand(turn, account, steps)
         speech = self._speech(account, analysis)
         if analysis.escalation.should_escalate:
-            return Decided(decisions.handed_over(analysis.escalation, speech), analysis)
+            handed_over = decisions.handed_over(analysis.escalation, speech)
+            return Decided(handed_over, analysis, classification=opinions)
         response = await self._generate(turn, account, analysis, steps)
         unheard = burst.has_unheard_voice(turn.messages)
         decision = decisions.generated(response, account.locale, speech, voice_unheard=unheard)
-        return Decided(decision, analysis, response.generation)
+        return Decided(decision, analysis, response.generation, classification=opinions)
+
+    async def _understand(
+        self, turn: LeasedTurn, account: Account, steps: Steps
+    ) -> tuple[Analysis, ModelClassification | None]:
+        """Return what the turn goes by, and both opinions where a model was asked and answered."""
+        local = await self._analyze(turn, account, steps)
+        if not second_opinion.is_wanted(local, account.classify_below):
+            return local, None
+        request = burst.classify_request(turn.messages, turn.history, local, account.id, account.locale)
+        model = await second_opinion.asked(self.llm, request, steps)
+        return second_opinion.joined(local, model, account.locale) if model else (local, None)
 
     async def _analyze(self, turn: LeasedTurn, account: Account, steps: Steps) -> Analysis:
         request = burst.analyze_request(turn.messages, turn.history, account.id, account.locale)

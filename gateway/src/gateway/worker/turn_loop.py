@@ -11,6 +11,7 @@ import structlog
 from gateway.worker import metrics
 from gateway.worker.backoff import lease_seconds
 from gateway.worker.delivery import Deliverer
+from gateway.worker.failures import Kind, kind_of
 from gateway.worker.leasing import Leasing
 from gateway.worker.pace import Pace, keep_trying, unless
 from gateway.worker.settings import WorkerSettings
@@ -96,7 +97,10 @@ class TurnTaker:
     async def _complete(
         self, turn: LeasedTurn, decided: Decided, steps: Steps, ends_at: float
     ) -> CompleteTurnResponse | None:
-        """Store the outcome, for as long as the lease lasts; None when that did not succeed."""
+        """Store the outcome, for as long as the lease lasts; None when that did not succeed.
+
+        An outcome that is refused for good is not decided again when the lease ends: a person is called now.
+        """
 
         async def call() -> CompleteTurnResponse:
             worker_id = self.settings.worker_id if self.deliverer.is_ready_in_place else ""
@@ -105,6 +109,9 @@ class TurnTaker:
         try:
             response = await keep_trying(call, seconds=ends_at - steps.seconds, pace=self.pace)
         except RemoteError as error:
+            if is_refused(error) and not decided.is_last:
+                log.error("turn_outcome.refused", code=error.code, reason=error.reason)
+                return await self._complete(turn, self.decider.unusable(turn), steps, ends_at)
             self._lost(error, steps)
             return None
         result = TurnResult.Name(response.result).removeprefix("TURN_RESULT_").lower()
@@ -121,6 +128,11 @@ class TurnTaker:
         metrics.TURN_SECONDS.labels("failed").observe(steps.seconds)
         metrics.ERRORS.labels("turns").inc()
         log.error("turn_complete.failed", code=error.code, reason=error.reason)
+
+
+def is_refused(error: RemoteError) -> bool:
+    """Tell whether it is the outcome that conversation-service does not take, whoever sends it and whenever."""
+    return kind_of(error) is Kind.NEVER and error.reason not in LOST_REASONS
 
 
 def complete_request(turn: LeasedTurn, decided: Decided, steps: Steps, worker_id: str) -> CompleteTurnRequest:
@@ -142,6 +154,7 @@ def complete_request(turn: LeasedTurn, decided: Decided, steps: Steps, worker_id
         generation=decided.generation,
         steps=steps.done,
         worker_id=worker_id,
+        classification=decided.classification,
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from intent_service.domain.classifier import Classifier
 from intent_service.domain.language import LanguageModel
 from intent_service.domain.network import Network
-from intent_service.domain.ngrams import Grams, LinearModel, character_grams, word_grams
+from intent_service.domain.ngrams import CharacterGrams, LinearModel, WordGrams
 from intent_service.domain.spelling import Speller, build_speller
 
 MODEL_PATH = Path(__file__).parent.parent / "model" / "intent.zip"
@@ -74,8 +74,8 @@ def _classifier(facts: dict[str, object], tables: dict[str, NDArray[np.generic]]
         return {gram: row for row, gram in enumerate(str(facts[name]).split("\n"))}
 
     linear = LinearModel(
-        Grams(word_grams, vocabulary("word_grams"), floats("word_idf").tolist()),
-        Grams(character_grams, vocabulary("character_grams"), floats("character_idf").tolist()),
+        WordGrams(vocabulary("word_grams"), floats("word_idf").tolist()),
+        CharacterGrams(vocabulary("character_grams"), floats("character_idf").tolist()),
         floats("word_weights"),
         floats("character_weights"),
         floats("bias"),

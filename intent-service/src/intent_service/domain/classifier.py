@@ -46,7 +46,7 @@ class Classifier:
             texts: normalised texts.
             vectors: their sentence vectors.
         """
-        linear = log_softmax(np.stack([self.linear.scores(text) for text in texts]))
+        linear = log_softmax(self.linear.scores(texts))
         network = log_softmax(self.network.scores(vectors))
         joined = self.linear_share * linear + (1 - self.linear_share) * np.maximum(network, -14)
         sharpened = (joined / self.temperature).astype(np.float32)

@@ -19,7 +19,7 @@ from sklearn.neural_network import MLPClassifier
 from intent_service.adapters.encoder import SentenceEncoder
 from intent_service.adapters.model_files import write_model
 from intent_service.adapters.rule_files import PACKAGE, read_spellings
-from intent_service.domain.ngrams import Grams, character_grams, word_grams
+from intent_service.domain.ngrams import CharacterGrams, WordGrams, character_grams, word_grams
 from intent_service.domain.spelling import build_speller
 from intent_service.domain.text import normalise
 from intent_service.training.corpus import LANGUAGES, plain_phrases, written_phrases
@@ -62,10 +62,10 @@ def build(data: Path, target: Path) -> None:
     """Train on the phrases under `data` and write the model to `target`."""
     encoder = SentenceEncoder()
     corpus = prepare(data)
-    words, word_matrix = _fit_grams(word_grams, corpus.texts, fewest=2)
-    characters, character_matrix = _fit_grams(character_grams, corpus.texts, fewest=4)
+    words = WordGrams(*_kept_grams(word_grams, corpus.texts, fewest=2))
+    characters = CharacterGrams(*_kept_grams(_character_grams, corpus.texts, fewest=4))
     linear = LogisticRegression(C=5, max_iter=60, tol=1e-3, class_weight="balanced")
-    linear.fit(hstack([word_matrix, character_matrix]).tocsr(), corpus.labels)
+    linear.fit(hstack([_matrix(words, corpus.texts), _matrix(characters, corpus.texts)]).tocsr(), corpus.labels)
     networks = _fit_networks(encoder.encode(corpus.texts) * VECTOR_SCALE, corpus.labels)
     tables = {**_linear_tables(linear, words, characters), **_network_tables(networks)}
     tables["mixture"] = np.array([LINEAR_SHARE, TEMPERATURE], dtype=np.float32)
@@ -111,11 +111,21 @@ def _word_languages(words: Sequence[str], counts: dict[str, Counter[str]]) -> ND
     return relative
 
 
-def _fit_grams(split: Callable[[str], Iterator[str]], texts: Sequence[str], *, fewest: int) -> tuple[Grams, csr_matrix]:
+def _character_grams(text: str) -> Iterator[str]:
+    return (gram for word in text.split(" ") for gram in character_grams(word))
+
+
+def _kept_grams(
+    split: Callable[[str], Iterator[str]], texts: Sequence[str], *, fewest: int
+) -> tuple[dict[str, int], list[float]]:
+    """Return the n-grams of at least `fewest` texts with their rows, and the idf of each."""
     seen = Counter(gram for text in texts for gram in set(split(text)))
     kept = sorted(gram for gram, count in seen.items() if count >= fewest)
     idf = [float(np.log((1 + len(texts)) / (1 + seen[gram])) + 1) for gram in kept]
-    grams = Grams(split, {gram: row for row, gram in enumerate(kept)}, idf)
+    return {gram: row for row, gram in enumerate(kept)}, idf
+
+
+def _matrix(grams: WordGrams | CharacterGrams, texts: Sequence[str]) -> csr_matrix:
     columns: list[int] = []
     values: list[float] = []
     ends = [0]
@@ -124,7 +134,9 @@ def _fit_grams(split: Callable[[str], Iterator[str]], texts: Sequence[str], *, f
         columns += rows
         values += weights
         ends.append(len(columns))
-    return grams, csr_matrix((values, columns, ends), shape=(len(texts), len(kept)))
+    matrix = csr_matrix((values, columns, ends), shape=(len(texts), len(grams.rows)))
+    matrix.sum_duplicates()
+    return matrix
 
 
 def _fit_networks(vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> list[MLPClassifier]:
@@ -138,7 +150,7 @@ def _fit_networks(vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> li
     return networks
 
 
-def _linear_tables(model: LogisticRegression, words: Grams, characters: Grams) -> dict[str, NDArray[np.generic]]:
+def _linear_tables(model: LogisticRegression, words: WordGrams, characters: CharacterGrams) -> dict[str, NDArray[np.generic]]:
     weights = model.coef_.T.astype(np.float16)
     return {
         "word_weights": weights[: len(words.rows)],

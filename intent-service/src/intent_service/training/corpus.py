@@ -6,6 +6,7 @@ import random
 import tomllib
 from pathlib import Path
 
+from intent_service.training.held_out import digest_of, read_held_out
 from intent_service.training.noise import Decorator, with_question_mark
 from intent_service.training.phrases import Phrase, grow, read_slots, read_templates
 
@@ -13,7 +14,8 @@ LANGUAGES = ("es", "pt", "en")
 
 
 def plain_phrases(data: Path, seed: int) -> list[Phrase]:
-    """Return the grown phrases of all languages, each once."""
+    """Return the grown phrases of all languages, each once, without those that are held out."""
+    held_out = read_held_out(data)
     rng = random.Random(seed)  # noqa: S311 - the same phrases at every build
     found: dict[tuple[str, str], Phrase] = {}
     for language in LANGUAGES:
@@ -21,15 +23,17 @@ def plain_phrases(data: Path, seed: int) -> list[Phrase]:
         for template in read_templates(data / language):
             for text in grow(template, slots, rng):
                 found[language, text] = Phrase(text, template.intent, language, template.register)
-    return [with_question_mark(phrase, rng) for phrase in found.values() if phrase.text]
+    kept = [phrase for phrase in found.values() if phrase.text and digest_of(phrase.text) not in held_out]
+    return [with_question_mark(phrase, rng) for phrase in kept]
 
 
 def written_phrases(plain: list[Phrase], data: Path, seed: int) -> list[Phrase]:
     """Return the phrases again as customers write them, one variant of each, and messages with two wishes."""
     rng = random.Random(seed + 1)  # noqa: S311 - as above
     decorator = Decorator(tomllib.loads((data / "around.toml").read_text("utf-8")), rng)
-    decorated = [decorator.decorated(phrase) for phrase in plain]
-    return decorated + _pairs(plain, decorator, rng)
+    written = [decorator.decorated(phrase) for phrase in plain] + _pairs(plain, decorator, rng)
+    held_out = read_held_out(data)
+    return [phrase for phrase in written if digest_of(phrase.text) not in held_out]
 
 
 def _pairs(plain: list[Phrase], decorator: Decorator, rng: random.Random) -> list[Phrase]:

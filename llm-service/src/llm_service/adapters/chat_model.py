@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -31,6 +31,8 @@ FILTER_CODES = frozenset({"content_filter", "content_policy_violation"})
 UNSUPPORTED_CODES = frozenset({"unsupported_parameter", "unsupported_value"})
 QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 
+ResponseFormat = Mapping[str, Any]
+
 log = get_logger()
 
 
@@ -45,11 +47,23 @@ class Failure(Enum):
 
 
 class ModelError(Exception):
-    """A model did not answer; `calls` were made, and `retry_after` (seconds) is set where the server named a time."""
+    """A model did not answer; `calls` were made.
 
-    def __init__(self, failure: Failure, detail: str, *, retry_after: float | None = None, calls: int = 1) -> None:
+    `retry_after` (seconds) is set where the server named a time, `status` where it answered with an HTTP error.
+    """
+
+    def __init__(
+        self,
+        failure: Failure,
+        detail: str,
+        *,
+        retry_after: float | None = None,
+        calls: int = 1,
+        status: int | None = None,
+    ) -> None:
         super().__init__(f"{failure.value}: {detail}")
         self.failure, self.detail, self.retry_after, self.calls = failure, detail, retry_after, calls
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +155,15 @@ class ChatModel:
         self._client, self._limits, self._jitter = client, limits, jitter
         self._refused: dict[str, frozenset[str]] = {}
 
-    async def complete(self, model: str, messages: ChatMessages) -> Completion:
+    async def complete(
+        self, model: str, messages: ChatMessages, response_format: ResponseFormat | None = None
+    ) -> Completion:
         """Return what the model writes; what failed for now is repeated as long as the time left allows.
+
+        Args:
+            model: the model's name.
+            messages: what to say to it.
+            response_format: a JSON schema for its answer, in OpenAI's form; servers may ignore or refuse it.
 
         Raises:
             ModelError: it did not answer.
@@ -151,7 +172,7 @@ class ChatModel:
         while True:
             calls += 1
             try:
-                answer = await self._once(model, messages)
+                answer = await self._once(model, messages, response_format)
             except ModelError as error:
                 wait = self._wait(error, calls)
                 log.warning("model.failed", model=model, failure=error.failure.value, detail=error.detail, call=calls)
@@ -170,7 +191,7 @@ class ChatModel:
         left = time_left()
         return None if left is not None and wait + RESERVE_SECONDS + LEAST_CALL_SECONDS > left else wait
 
-    async def _once(self, model: str, messages: ChatMessages) -> Completion:
+    async def _once(self, model: str, messages: ChatMessages, response_format: ResponseFormat | None) -> Completion:
         left = time_left()
         limit = self._limits.timeout_seconds
         timeout = limit if left is None else min(limit, left - RESERVE_SECONDS)
@@ -180,7 +201,7 @@ class ChatModel:
         result = "failed"
         try:
             async with asyncio.timeout(timeout):
-                answer = await self._request(model, messages)
+                answer = await self._request(model, messages, response_format)
             result = "answered"
         except TimeoutError:
             raise ModelError(Failure.TRANSIENT, "timed out") from None
@@ -190,10 +211,10 @@ class ChatModel:
         MODEL_TOKENS.labels("completion").inc(answer.usage.completion_tokens)
         return answer
 
-    def _options(self, model: str) -> dict[str, float]:
+    def _options(self, model: str) -> dict[str, Any]:
         refused = self._refused.get(model, frozenset())
         length = "max_completion_tokens" if "max_tokens" in refused else "max_tokens"
-        options: dict[str, float] = {length: self._limits.max_tokens}
+        options: dict[str, Any] = {length: self._limits.max_tokens}
         return options if "temperature" in refused else {**options, "temperature": self._limits.temperature}
 
     def _learns(self, model: str, codes: frozenset[str], parameter: str) -> bool:
@@ -204,19 +225,22 @@ class ChatModel:
         self._refused[model] = refused | {parameter}
         return True
 
-    async def _request(self, model: str, messages: ChatMessages) -> Completion:
+    async def _request(self, model: str, messages: ChatMessages, response_format: ResponseFormat | None) -> Completion:
         import openai
 
         request: Any = self._client.chat.completions.create
+        options = self._options(model) | ({"response_format": response_format} if response_format else {})
         try:
-            answer = await request(model=model, messages=list(messages), **self._options(model))
+            answer = await request(model=model, messages=list(messages), **options)
         except openai.APIStatusError as error:
             codes = _codes(error.body)
             if self._learns(model, codes, str(getattr(error, "param", "") or "")):
-                return await self._request(model, messages)
-            detail = f"HTTP {error.status_code}"
+                return await self._request(model, messages, response_format)
             raise ModelError(
-                classify(error.status_code, codes), detail, retry_after=_retry_after(error.response.headers)
+                classify(error.status_code, codes),
+                f"HTTP {error.status_code}",
+                retry_after=_retry_after(error.response.headers),
+                status=error.status_code,
             ) from None
         except openai.APIConnectionError:
             raise ModelError(Failure.TRANSIENT, "no connection") from None

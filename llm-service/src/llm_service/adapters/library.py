@@ -13,12 +13,15 @@ from kommomesh_runtime.profile import WEEKDAYS, BusinessProfile, ProfileError, e
 from llm_service.adapters.catalog import load_catalog
 from llm_service.adapters.data_files import load_lexicon, shipped_text, shipped_toml
 from llm_service.adapters.faqs import load_faqs
+from llm_service.adapters.profile_faqs import profile_faqs
 from llm_service.domain.guards.verdicts import Guards, build_guards
 from llm_service.domain.knowledge import Knowledge, build_knowledge
 from llm_service.domain.language import Languages, build_languages
+from llm_service.domain.meaning import Encoder
 from llm_service.domain.phrases import Phrases, build_phrases
 from llm_service.domain.prompt import BusinessFacts, Wordings
 from llm_service.domain.voice import Voice
+from llm_service.domain.wishes import Wishing, build_wishing
 from llm_service.domain.wording import Texts
 
 WATCHED = ("business.toml", "catalog.csv", "catalog.json", "faqs.toml", "synonyms.toml")
@@ -48,7 +51,13 @@ class Business:
 def shipped_phrases() -> Phrases:
     """Return the built-in phrases."""
     data = shipped_toml("phrases.toml")
-    return build_phrases(data["rule"], data["words"])
+    return build_phrases(data["rule"], data["words"], data["canonical"])
+
+
+@cache
+def shipped_wishing() -> Wishing:
+    """Return the built-in patterns of wishes."""
+    return build_wishing(shipped_toml("wishes.toml"))
 
 
 @cache
@@ -68,8 +77,7 @@ def shipped_texts() -> Texts:
 @cache
 def shipped_guards() -> Guards:
     """Return the guards with their built-in patterns."""
-    data = shipped_toml("guards.toml")
-    return build_guards(shipped_languages(), data["claims"], data["promises"], data["conditions"])
+    return build_guards(shipped_languages(), shipped_toml("guards.toml"))
 
 
 @cache
@@ -87,7 +95,11 @@ def _voice(profile: BusinessProfile) -> Voice:
         phrases=shipped_phrases(),
         languages=shipped_languages(),
         own_texts=profile.texts,
+        wishing=shipped_wishing(),
         quick=tuple((quick.when, quick.say) for quick in profile.quick_responses),
+        country=profile.country,
+        variant="" if profile.says_vos else "neutral",
+        max_installments=profile.limits.max_installments,
     )
 
 
@@ -109,8 +121,12 @@ def _facts(profile: BusinessProfile) -> BusinessFacts:
     )
 
 
-def load_business(directory: Path | None) -> Business:
+def load_business(directory: Path | None, encoder: Encoder | None = None) -> Business:
     """Return the business of a profile directory; None means the example business.
+
+    Args:
+        directory: the profile's directory.
+        encoder: compares meanings; without it rows are found by their words alone.
 
     Raises:
         ProfileError: a file is wrong; it names file, line and field.
@@ -119,7 +135,8 @@ def load_business(directory: Path | None) -> Business:
     profile = load_profile(place)
     products = load_catalog(place, profile.currency)
     faqs = load_faqs(place, profile.language)
-    knowledge = build_knowledge(products, faqs, load_lexicon(place))
+    faqs = (*faqs, *profile_faqs(profile, faqs))
+    knowledge = build_knowledge(products, faqs, load_lexicon(place), encoder)
     return Business(profile, knowledge, _voice(profile), _facts(profile))
 
 
@@ -140,10 +157,12 @@ class Library:
 
     Args:
         accounts: the accounts; each names its profile directory.
+        encoder: compares meanings; without it rows are found by their words alone.
     """
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, encoder: Encoder | None = None) -> None:
         self._accounts = accounts
+        self._encoder = encoder
         self._businesses: dict[str, Business] = {}
         self._stamps: dict[str, Stamp] = {}
 
@@ -188,7 +207,7 @@ class Library:
 
     async def _load(self, account: Account, place: Path) -> Business | None:
         try:
-            business = await asyncio.to_thread(load_business, place)
+            business = await asyncio.to_thread(load_business, place, self._encoder)
         except ProfileError as error:
             log.error(
                 "profile.rejected",

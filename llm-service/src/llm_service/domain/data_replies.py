@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from llm_service.domain.knowledge import Knowledge
+from llm_service.domain.asking import Act, Asking, Piece
+from llm_service.domain.knowledge import Knowledge, faq_row
 from llm_service.domain.phrases import sentences
-from llm_service.domain.sentence_replies import Act, Asking, Piece, answer_sentence, products_named
+from llm_service.domain.sentence_replies import answer_sentence, products_named
 from llm_service.domain.values import Handover, Kind, Question, Row, Said, Speaker, Urgency
 from llm_service.domain.voice import Voice
 
@@ -21,6 +22,7 @@ MEDIA_TEXTS = {
     "sticker": "media_sticker",
 }
 HANDOVERS = {
+    "emergency": ("emergency", "reason_emergency", Urgency.CRITICAL),
     "person": ("human_request", "reason_person", Urgency.HIGH),
     "own_order": ("own_order", "reason_own_order", Urgency.HIGH),
     "appointment": ("appointment", "reason_appointment", Urgency.MEDIUM),
@@ -28,6 +30,8 @@ HANDOVERS = {
 }
 CONTEXT_MESSAGES = 6
 MOST_CONTEXT = 5
+MOST_NAMED = 3
+NAMING = ("order", "appointment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +57,24 @@ def _ends_with_text(reply: str, voice: Voice, name: str) -> bool:
     return any(reply.rstrip().endswith(variant) for variant in voice.texts.variants(name))
 
 
-def _context(question: Question, knowledge: Knowledge) -> tuple[Row, ...]:
-    """Return the products spoken of last: those that our side named, else those that the client asked for."""
-    recent = [said for said in question.history[-CONTEXT_MESSAGES:] if said.text]
-    for said in reversed(recent):
-        if said.speaker in (Speaker.BOT, Speaker.PERSON):
-            found = products_named(knowledge, said.text)
-        else:
-            found = knowledge.find_products(said.text, MOST_CONTEXT)
-        if found:
-            return found[:MOST_CONTEXT]
-    return ()
+def _groups(question: Question, knowledge: Knowledge) -> list[tuple[Row, ...]]:
+    """Return the products of each recent message that has any, the newest first.
+
+    Those that our side named count; what the client asked for counts only where our side named none.
+    """
+    recent = [said for said in reversed(question.history[-CONTEXT_MESSAGES:]) if said.text]
+    ours = [products_named(knowledge, said.text) for said in recent if said.speaker in (Speaker.BOT, Speaker.PERSON)]
+    groups = [group for group in ours if group]
+    if groups:
+        return groups
+    theirs = (knowledge.find_products(said.text, MOST_CONTEXT) for said in recent if said.speaker is Speaker.CLIENT)
+    return [group for group in theirs if group]
+
+
+def _topic(question: Question, knowledge: Knowledge) -> tuple[Row, ...]:
+    """Return the questions that our last message answered."""
+    last = _last_reply(question)
+    return tuple(faq_row(faq) for faq in knowledge.faqs.values() if last and faq.answer in last)
 
 
 def _sentences_of(burst: Iterable[Said]) -> list[str]:
@@ -84,17 +95,32 @@ def _answers(asking: Asking, spoken: Sequence[str]) -> list[Piece]:
         piece = answer_sentence(asking, sentence)
         products = tuple(row for row in piece.rows if row.kind is Kind.PRODUCT)
         if products:
-            asking = replace(asking, context=products)
+            asking = replace(asking, context=products, earlier=(*_single(asking.context), *asking.earlier))
         pieces.append(piece)
     return list({(piece.act, piece.text): piece for piece in pieces}.values())
 
 
-def _wanted_handover(voice: Voice, spoken: Sequence[str]) -> Handover | None:
+def _single(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    return rows if len(rows) == 1 else ()
+
+
+def _wanted_handover(asking: Asking, spoken: Sequence[str]) -> Handover | None:
+    voice = asking.voice
     kinds = [voice.phrases.kind(sentence) for sentence in spoken]
     for kind, (code, text, priority) in HANDOVERS.items():
         if kind in kinds:
-            return handover(voice, code, text, priority)
+            wanted = handover(voice, code, text, priority)
+            return _with_products(wanted, asking) if kind in NAMING else wanted
     return None
+
+
+def _with_products(wanted: Handover, asking: Asking) -> Handover:
+    """Return the reason with the products spoken of, so that the person need not ask again."""
+    if not asking.context:
+        return wanted
+    names = ", ".join(row.title for row in asking.context[:MOST_NAMED])
+    voice = asking.voice
+    return replace(wanted, reason=voice.say("reason_products", voice.language, reason=wanted.reason, products=names))
 
 
 def _reaction(voice: Voice, language: str, question: Question, spoken: Sequence[str]) -> DataReply | None:
@@ -117,13 +143,13 @@ def _nothing_found(asking: Asking, question: Question, pieces: Sequence[Piece]) 
     acts = {piece.act for piece in pieces}
     rows = tuple(row for piece in pieces for row in piece.rows)
     voice, language = asking.voice, asking.language
-    if _was_at_a_loss(question, voice) or Act.UNANSWERABLE in acts:
+    if _was_at_a_loss(question, voice):
         priority = Urgency.MEDIUM if Act.UNANSWERABLE in acts else Urgency.LOW
         return DataReply(handover(voice, "no_answer_in_data", "reason_no_answer", priority), rows)
     offer = voice.say("offer", language)
     if Act.NO_DETAIL in acts:
         return DataReply(f"{next(p.text for p in pieces if p.act is Act.NO_DETAIL)} {offer}", rows)
-    if Act.NOT_FOUND in acts:
+    if acts & {Act.NOT_FOUND, Act.UNANSWERABLE}:
         return DataReply(f"{voice.say('not_found', language)} {offer}", rows)
     return DataReply(voice.say("clarify", language), rows)
 
@@ -150,7 +176,9 @@ def _compose(asking: Asking, question: Question, spoken: Sequence[str], pieces: 
     if not answers and (lost or not social):
         return _nothing_found(asking, question, lost)
     texts: list[str] = []
-    if any(voice.phrases.opens(sentence) for sentence in spoken) or any(not piece.text for piece in social):
+    only_manners = not answers and any(piece.text for piece in social)
+    opens = any(voice.phrases.opens(sentence) for sentence in spoken) and not only_manners
+    if opens or any(not piece.text for piece in social):
         alone = not answers and not any(piece.text for piece in social)
         texts.append(_greeting(voice, language, question, alone=alone))
     texts.extend(answers)
@@ -164,8 +192,10 @@ def _compose(asking: Asking, question: Question, spoken: Sequence[str], pieces: 
 
 def _wordless(asking: Asking, question: Question) -> Piece:
     """Return the answer to signs without a word, such as a thumb up: fine after a reply, unclear without one."""
-    if not any(said.text.strip() for said in question.burst) or not _last_reply(question):
+    if not any(said.text.strip() for said in question.burst):
         return Piece(Act.UNCLEAR)
+    if not _last_reply(question):
+        return Piece(Act.SOCIAL)
     return Piece(Act.SOCIAL, asking.voice.say("acknowledged", asking.language))
 
 
@@ -179,13 +209,16 @@ def reply_from_data(question: Question, knowledge: Knowledge, voice: Voice) -> D
     """
     language = voice.language_of(question)
     spoken = _sentences_of(question.burst)
-    wanted = _wanted_handover(voice, spoken)
+    context, *before = _groups(question, knowledge) or [()]
+    earlier = tuple(row for group in before for row in _single(group))
+    topic = _topic(question, knowledge)
+    asking = Asking(knowledge, voice, language, context[:MOST_CONTEXT], question.intent, earlier, topic)
+    wanted = _wanted_handover(asking, spoken)
     if wanted:
         return DataReply(wanted)
     reaction = _reaction(voice, language, question, spoken)
     if reaction:
         return reaction
-    asking = Asking(knowledge, voice, language, _context(question, knowledge), question.intent)
     pieces = [*_media_pieces(asking, question.burst), *_answers(asking, spoken)]
     if not pieces:
         pieces = [_wordless(asking, question)]

@@ -15,6 +15,7 @@ ASKING_WEIGHT = 0.3
 HEAD_BONUS = 0.25
 WEAK_FIELD = 0.5
 WEAK_COVER = 0.4
+WEAK_COVER_OF_ANSWER = 0.6
 UNKNOWN_SHARE_OF_QUESTION = 0.9
 ELSEWHERE_SHARE = 0.3
 SHORTEST_CODE = 5
@@ -38,7 +39,8 @@ class Hit:
     """A row that fits.
 
     `score` is the share of the query it covers, `covered` and `missing` are the words of the query that it holds and
-    lacks, `rank` orders the rows of one search.
+    lacks, `rank` orders the rows of one search, and `names` tells whether a word names the row rather than being
+    found in a text about it.
     """
 
     key: str
@@ -46,6 +48,7 @@ class Hit:
     covered: frozenset[str]
     missing: frozenset[str]
     rank: float
+    names: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,13 +108,15 @@ class Index:
     def _named(self, text: str) -> list[str]:
         parts = [code(part) for part in text.split()]
         runs = ("".join(parts[at : at + size]) for size in range(LONGEST_CODE_RUN, 0, -1) for at in range(len(parts)))
-        wanted = (run for run in runs if len(run) >= SHORTEST_CODE and any(char.isdigit() for char in run))
+        hyphened = {code(part) for part in text.split() if "-" in part}
+        wanted = (run for run in runs if len(run) >= SHORTEST_CODE and (run in hyphened or not run.isalpha()))
         return list(dict.fromkeys(self.codes[run] for run in wanted if run in self.codes))
 
     def _rank(self, query: Query, elsewhere: Collection[str]) -> list[Hit]:
         scores: dict[int, float] = defaultdict(float)
         shares: dict[int, float] = defaultdict(float)
         covered: dict[int, set[str]] = defaultdict(set)
+        named: set[int] = set()
         asked_for = frozenset(term.word for term in query.terms)
         total = 0.0
         for term in query.terms:
@@ -121,6 +126,8 @@ class Index:
                 scores[number] += idf * weight
                 shares[number] += idf * cover
                 covered[number].add(term.word)
+                if cover > WEAK_COVER_OF_ANSWER:
+                    named.add(number)
         for asked in query.asking:
             for number, weight in self.postings.get(asked, {}).items():
                 if number in scores:
@@ -132,6 +139,7 @@ class Index:
                 frozenset(covered[n]),
                 asked_for - covered[n],
                 round(scores[n] / self.lengths[n], 6),
+                n in named,
             )
             for n in scores
             if any(not word.replace(".", "").isdigit() for word in covered[n])
@@ -145,9 +153,10 @@ class Index:
 
     def _matches(self, alternatives: Sequence[tuple[str, float]]) -> dict[int, tuple[float, float]]:
         best: dict[int, tuple[float, float]] = {}
+        weak = WEAK_COVER_OF_ANSWER if self.asks else WEAK_COVER
         for stem_, weight in alternatives:
             for number, held in self.postings.get(stem_, {}).items():
-                cover = weight * (1.0 if held >= WEAK_FIELD else WEAK_COVER)
+                cover = weight * (1.0 if held >= WEAK_FIELD else weak)
                 bonus = HEAD_BONUS if self.heads[number] == stem_ else 0.0
                 best[number] = max(best.get(number, (0.0, 0.0)), (weight * (held + bonus), cover))
         return best
@@ -167,6 +176,11 @@ def _weights(document: Document) -> dict[str, float]:
             key = stem(word)
             found[key] = max(found.get(key, 0.0), weight)
     return found
+
+
+def _useful_spellings(lexicon: Lexicon, held: Collection[str]) -> set[str]:
+    """Return the words of the lexicon that lead to a word which some row holds."""
+    return {word for word in lexicon.spellings if any(s in held for s in lexicon.synonyms.get((stem(word),), ()))}
 
 
 def build_index(documents: Sequence[Document], lexicon: Lexicon, *, asks: bool = False) -> Index:
@@ -193,7 +207,7 @@ def build_index(documents: Sequence[Document], lexicon: Lexicon, *, asks: bool =
         heads=tuple(stem(next(iter(words(document.fields[0][0])), "")) for document in documents),
         lengths=tuple(0.8 + 0.2 * size / (mean or 1.0) for size in sizes),
         codes={code(document.code): document.key for document in documents if document.code},
-        vocabulary=tuple(sorted((spelled | lexicon.spellings) - lexicon.grammar)),
+        vocabulary=tuple(sorted((spelled | _useful_spellings(lexicon, postings)) - lexicon.grammar)),
         lexicon=lexicon,
         asks=asks,
     )

@@ -5,7 +5,8 @@ import unicodedata
 from functools import lru_cache
 
 _MARKS = re.compile(r"[\u0300-\u036f]")
-_WORD = re.compile(r"[a-z]+|\d+(?:\.\d+)?")
+_WORD = re.compile(r"[a-z]+|\d/\d(?!\d)|\d+(?:\.\d+)?")
+_SHORT_CODE = re.compile(r"\b[a-z]{1,2}\d{1,3}\b")
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 _NOT_CODE = re.compile(r"[^a-z0-9]")
 
@@ -25,9 +26,13 @@ def fold(text: str) -> str:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Return the words of `text`: folded, numbers apart from letters, decimals with a point, units in one form."""
-    found = _WORD.findall(_DECIMAL_COMMA.sub(".", fold(text)))
-    return tuple(UNITS.get(word, word) for word in found)
+    """Return the words of `text`: folded, numbers apart from letters, decimals with a point, units in one form.
+
+    Short codes such as `M8` are there once more as one word.
+    """
+    folded = _DECIMAL_COMMA.sub(".", fold(text))
+    found = [UNITS.get(word, word) for word in _WORD.findall(folded)]
+    return (*found, *_SHORT_CODE.findall(folded))
 
 
 def code(text: str) -> str:
@@ -46,4 +51,6 @@ def stem(word: str) -> str:
         word = f"{word[:-3]}ao"
     elif word.endswith("s"):
         word = word[:-1]
+    if word.endswith("m"):
+        word = f"{word[:-1]}n"  # batom, batons
     return word[:-1] if len(word) > 3 and word[-1] in "aeo" else word

@@ -26,7 +26,7 @@ def product_text(row: Row, voice: Voice, language: str, *, with_link: bool = Tru
     if row.price is None:
         first = voice.say("product_without_price", language, name=row.title)
     else:
-        price = format_money(row.price, row.currency, language)
+        price = format_money(row.price, row.currency, language, voice.country)
         first = voice.say("product", language, name=row.title, price=price)
     description = row.text if language == voice.language else ""
     told = " ".join(part for part in (first, _stock_text(row, voice, language), description) if part)
@@ -37,7 +37,7 @@ def _item(row: Row, voice: Voice, language: str) -> str:
     if row.price is None:
         item = voice.say("list_item_without_price", language, name=row.title)
     else:
-        price = format_money(row.price, row.currency, language)
+        price = format_money(row.price, row.currency, language, voice.country)
         item = voice.say("list_item", language, name=row.title, price=price)
     return item + (voice.say("list_out_of_stock", language) if row.stock == 0 else "")
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from llm_service.domain.values import Kind, Question, Row, Said, Speaker
@@ -106,6 +107,14 @@ def _contact_line(name: str, words: Mapping[str, Any]) -> str:
     return f"\n{words['contact']}: {tidy}" if tidy else ""
 
 
+def _merged(messages: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """Return the messages with those of one side in a row as one: strict chat templates want the sides to alternate."""
+    return [
+        {"role": role, "content": "\n".join(message["content"] for message in said)}
+        for role, said in groupby(messages, key=lambda message: message["role"])
+    ]
+
+
 def build_prompt(
     wordings: Wordings,
     facts: BusinessFacts,
@@ -147,7 +156,8 @@ def build_prompt(
         system = f"{system.rstrip()}\n\n{words['correction'].format(reasons='; '.join(correction))}"
     history = [_history_message(said, words) for said in question.history[-most_history:]] if most_history else []
     burst = [{"role": "user", "content": _content(said, words, LONGEST_MESSAGE)} for said in question.burst]
-    messages = ({"role": "system", "content": system.strip()}, *(m for m in history if m["content"]), *burst)
+    turns = _merged([*(message for message in history if message["content"]), *burst])
+    messages = ({"role": "system", "content": system.strip()}, *turns)
     return Prompt(messages, instructions)
 
 

@@ -83,14 +83,15 @@ def _term(phrase: tuple[str, ...], lexicon: Lexicon, known: Collection[str], voc
     return Term(word, tuple((other, weight * CORRECTED_WEIGHT) for other, weight in meant.alternatives))
 
 
-def _content(tokens: tuple[str, ...], lexicon: Lexicon, *, ask: bool) -> tuple[str, ...]:
+def _content(tokens: tuple[str, ...], lexicon: Lexicon, known: Collection[str], *, ask: bool) -> tuple[str, ...]:
     said = tuple(token for token in tokens if token not in lexicon.grammar)
     content = tuple(token for token in said if token not in lexicon.chat and token not in lexicon.asking)
     if content:
         return content
     if ask:
         return tuple(token for token in said if token in lexicon.asking)
-    return said
+    # In a clinic "consulta" is a thing that is sold, though elsewhere it is chat.
+    return tuple(token for token in said if stem(token) in known) or said
 
 
 def content_words(text: str, lexicon: Lexicon) -> tuple[str, ...]:
@@ -113,7 +114,7 @@ def build_query(
     """
     tokens = words(text)
     # Phrases are looked for before stop words go: "olla a presion" has one inside.
-    kept = set(_content(tokens, lexicon, ask=ask))
+    kept = set(_content(tokens, lexicon, known, ask=ask))
     phrases = [p for p in _phrases(tokens, lexicon) if len(p) > 1 or p[0] in kept]
     terms = {term.word: term for term in (_term(p, lexicon, known, vocabulary) for p in phrases)}
     helping = lexicon.asking | lexicon.pricing

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from llm_service.domain.language import Languages
 from llm_service.domain.phrases import Phrases
 from llm_service.domain.values import Question, Speaker
+from llm_service.domain.wishes import Wishing
 from llm_service.domain.wording import Texts
 
 SURE_VOTES = 2
@@ -16,7 +17,9 @@ class Voice:
     """How one business speaks without a model.
 
     `own_texts` are the texts of the profile by name and language, which come before the built-in ones;
-    `quick` are fixed answers by the phrase that asks for them.
+    `quick` are fixed answers by the phrase that asks for them; `variant` is the register of the built-in texts
+    (`neutral` where Spanish neither says vos nor tú), `country` decides how amounts are written, and
+    `max_installments` is how many the business offers.
     """
 
     business: str
@@ -24,15 +27,19 @@ class Voice:
     texts: Texts
     phrases: Phrases
     languages: Languages
+    wishing: Wishing
     own_texts: Mapping[str, Mapping[str, str]]
     quick: tuple[tuple[tuple[str, ...], str], ...] = ()
+    country: str = ""
+    variant: str = ""
+    max_installments: int = 0
 
     def say(self, key: str, language: str, /, **values: str) -> str:
         """Return a fixed text: the business's own where it has one in the language."""
         own = self.own_texts.get(key, {})
         if language in own:
             return own[language]
-        return self.texts.get(key, language, business=self.business, **values)
+        return self.texts.get(key, language, variant=self.variant, business=self.business, **values)
 
     def language_of(self, question: Question) -> str:
         """Return the language to answer in: as clearly written now, as analysed, as written, else its own."""

@@ -81,6 +81,7 @@ class Account(_Frozen):
     quiet_max_seconds: float = Field(default=10.0, ge=0, le=300)
     turn_budget_seconds: float = Field(default=25.0, gt=0, le=30)
     dependency_wait_seconds: float = Field(default=180.0, ge=0)
+    classify_below: float | None = Field(default=None, ge=0, le=1)
     resume_after_seconds: float = Field(default=43_200.0, gt=0)
     failure_resume_after_seconds: float = Field(default=900.0, gt=0)
     max_message_age_seconds: float | None = Field(default=None, gt=0)

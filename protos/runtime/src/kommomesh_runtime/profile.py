@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LANGUAGES = ("es", "pt", "en")
+VOSEO_COUNTRIES = ("AR", "UY", "PY")
 
 
 class ProfileError(Exception):
@@ -107,6 +108,11 @@ class BusinessProfile(_Frozen):
         first = self.locale.split("-")[0].lower()
         return first if first in LANGUAGES else "es"  # type: ignore[return-value]
 
+    @property
+    def says_vos(self) -> bool:
+        """Whether the fixed Spanish texts may say vos, as their built-in form does."""
+        return _says_vos(self.locale)
+
     def is_open(self, at: datetime) -> bool:
         """Tell whether somebody is there; a business without hours is always open.
 
@@ -172,8 +178,19 @@ def first_problem(path: Path, source: str, error: ValidationError) -> ProfileErr
     return ProfileError(path, field, problem["msg"], line_of(source, field))
 
 
-def _merged_texts(own: Any) -> dict[str, dict[str, str]]:
-    merged = _default_texts()
+def _in_register(texts: Mapping[str, str], *, says_vos: bool) -> dict[str, str]:
+    """Return the languages of a built-in text, its Spanish as the business's clients are spoken to."""
+    plain = {language: text for language, text in texts.items() if "_" not in language}
+    return plain if says_vos else {**plain, "es": texts.get("es_neutral", plain["es"])}
+
+
+def _says_vos(locale: str) -> bool:
+    return locale.upper().rpartition("-")[2] in VOSEO_COUNTRIES
+
+
+def _merged_texts(own: Any, locale: str) -> dict[str, dict[str, str]]:
+    says_vos = _says_vos(locale)
+    merged = {key: _in_register(texts, says_vos=says_vos) for key, texts in _default_texts().items()}
     for key, by_language in own.items() if isinstance(own, dict) else ():
         merged[key] = {**merged.get(key, {}), **by_language} if isinstance(by_language, dict) else by_language
     return merged
@@ -192,7 +209,7 @@ def load_profile(directory: Path | None) -> BusinessProfile:
     """
     path = (directory or example_profile_dir()) / "business.toml"
     data, source = read_toml(path)
-    data["texts"] = _merged_texts(data.get("texts", {}))
+    data["texts"] = _merged_texts(data.get("texts", {}), str(data.get("locale", "es-AR")))
     try:
         return BusinessProfile.model_validate(data)
     except ValidationError as error:

@@ -62,7 +62,11 @@ async def _watch_readiness(
 ) -> None:
     known: bool | None = None
     while True:
-        now = await ready()
+        try:
+            now = await ready()
+        except Exception:  # the watch goes on: one that ended would leave its last word standing for ever
+            log.exception("readiness.failed")
+            now = False
         if now != known:
             known = now
             await _set_health(servicer, names, serving=now)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from llm_service.domain.normalise import fold
 from llm_service.domain.values import Row
 
 
@@ -11,6 +12,7 @@ class Evidence:
 
     `currency` is what a bare sign means; `max_installments` and `max_discount_percent` are what the business offers
     (0: nothing beyond its texts); `other_names` are folded names and SKUs of products that were not retrieved;
+    `brands` are the folded names inside names of the whole catalogue, `kinds` the stems of what is sold;
     `instructions` is the prompt without the business's data; `canary` is the secret word of this request.
     """
 
@@ -21,9 +23,16 @@ class Evidence:
     max_installments: int = 0
     max_discount_percent: int = 0
     other_names: tuple[str, ...] = ()
+    brands: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
     instructions: str = ""
     canary: str = ""
     language: str = "es"
+
+    @property
+    def folded(self) -> str:
+        """Everything that a reply may repeat, folded."""
+        return fold("\n".join((*self.texts, *(row.id for row in self.rows), self.client_words)))
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 
 from llm_service.domain.guards.evidence import Evidence
 from llm_service.domain.language import Languages
@@ -13,6 +14,9 @@ LOOP_WORDS = 6
 MOST_REPEATS = 3
 MOST_EMOJI = 2
 LANGUAGE_LEAD = 3
+MOST_LINES = 12
+FOREIGN_SHARE = 0.2
+MOST_LATIN = "\u024f"
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"[.!?…\n]+")
 _HEADING = re.compile(r"^\s*(?:#+|\[)\s*(.+?)\]?\s*$", re.MULTILINE)
@@ -50,9 +54,24 @@ def check_loops(text: str) -> Verdict:
     return Verdict("loops", not repeated, "repeats itself" if repeated else "")
 
 
-def check_language(text: str, language: str, languages: Languages) -> Verdict:
+def _foreign(text: str, own: int, foreign: Mapping[str, frozenset[str]]) -> str:
+    """Return a language or script that no client is answered in and that `text` is clearly in."""
+    letters = [char for char in text if char.isalpha()]
+    if letters and sum(char > MOST_LATIN for char in letters) > len(letters) * FOREIGN_SHARE:
+        return "another script"
+    found = _WORD.findall(fold(text))
+    most = max(((sum(word in known for word in found), name) for name, known in foreign.items()), default=(0, ""))
+    return most[1] if most[0] >= max(LANGUAGE_LEAD, own) else ""
+
+
+def check_language(
+    text: str, language: str, languages: Languages, foreign: Mapping[str, frozenset[str]] | None = None
+) -> Verdict:
     """Tell whether `text` is in `language`, or at least not clearly in another one."""
     votes = languages.votes(text)
+    strange = _foreign(text, votes.get(language, 0), foreign or {})
+    if strange:
+        return Verdict("language", passed=False, detail=f"reads as {strange}, not {language}")
     own = votes.get(language, 0)
     other, most = max(((code, n) for code, n in votes.items() if code != language), key=lambda v: v[1], default=("", 0))
     wrong = language in votes and most >= own + LANGUAGE_LEAD
@@ -68,6 +87,8 @@ def check_form(text: str, limit: int) -> Verdict:
     """
     if not any(char.isalnum() for char in text):
         return Verdict("form", passed=False, detail="says nothing")
+    if sum(bool(line.strip()) for line in text.split("\n")) > MOST_LINES:
+        return Verdict("form", passed=False, detail=f"has more than {MOST_LINES} lines")
     if len(text) > limit:
         return Verdict("form", passed=False, detail=f"has more than {limit} characters")
     return Verdict("form", passed=True)

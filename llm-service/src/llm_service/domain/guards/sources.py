@@ -4,15 +4,19 @@ import re
 from collections.abc import Sequence
 
 from llm_service.domain.guards.evidence import Evidence
+from llm_service.domain.guards.money import amounts
 from llm_service.domain.normalise import fold
 from llm_service.domain.plain_text import URL
 from llm_service.domain.values import Kind, Verdict
 
+_LONG_NUMBER = re.compile(r"(?<![\d.,])\d{3,}(?![\d.,]*\d)")
 _DOMAIN = re.compile(
     r"(?<![\w@./-])(?:[a-z0-9-]+\.)+(?:com|net|org|ar|br|mx|uy|cl|es|store|shop|tienda|io|app|me|example)\b(?:/\S*)?"
 )
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_PHONE = re.compile(r"(?<![\w.,$])\+?\d[\d\s()-]{6,16}\d(?![\w.,]\d)")
+_PHONE = re.compile(r"(?<![\w.,$])\+?\(?\d[\d\s().-]{6,28}\d(?![\w.,]\d)")
+_GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+")
+_HANDLE = re.compile(r"(?<![\w.@])@[a-z0-9_.]{3,}|\balias:?\s+[a-z0-9]+(?:\.[a-z0-9]+)+")
 _MODEL_CODE = re.compile(r"\b(?=[a-z]*\d)(?=\d*[a-z])[a-z]{2,}[-]?\d{2,}[a-z0-9-]*\b")
 _STOCK = re.compile(
     r"\b(?:quedan?|restam?)\s+(?:solo |apenas |so |las ultimas? |os ultimos? )?(\d{1,5})\b"
@@ -36,7 +40,8 @@ def _digits(text: str) -> str:
 
 
 def _phones(text: str) -> list[str]:
-    found = (_digits(match[0]) for match in _PHONE.finditer(URL.sub(" ", text)))
+    matches = (match[0] for match in _PHONE.finditer(URL.sub(" ", text)) if not _GROUPED.fullmatch(match[0].strip()))
+    found = (_digits(match) for match in matches)
     return [phone for phone in found if len(phone) >= 8]
 
 
@@ -46,7 +51,8 @@ def check_links(text: str, evidence: Evidence) -> Verdict:
     allowed = set(_links(given))
     unknown = [link for link in _links(text) if link not in allowed]
     unknown += [email for email in _EMAIL.findall(text.lower()) if email not in given.lower()]
-    held = _digits(given)
+    held = _digits(f"{given}\n{evidence.client_words}")
+    unknown += [handle for handle in _HANDLE.findall(_EMAIL.sub(" ", text.lower())) if handle not in given.lower()]
     unknown += ["a phone number" for phone in _phones(text) if phone not in held]
     return Verdict("links", not unknown, f"not in the data: {', '.join(unknown)}" if unknown else "")
 
@@ -67,6 +73,16 @@ def check_stock(text: str, evidence: Evidence) -> Verdict:
     told = [(int(match[1] or match[2]), match[0]) for match in _STOCK.finditer(fold(text))]
     wrong = [count for count, phrase in told if count not in held and phrase not in given]
     return Verdict("stock", not wrong, f"no row has a stock of {wrong[0]}" if wrong else "")
+
+
+def check_numbers(text: str, evidence: Evidence) -> Verdict:
+    """Tell whether every long number in `text` that is no amount of money is in the data or in the client's words."""
+    rest = fold(URL.sub(" ", text))
+    for amount in sorted(amounts(text), key=lambda amount: -len(amount.written)):
+        rest = rest.replace(amount.written, " ")
+    given = evidence.folded + " ".join(str(row.price) for row in evidence.rows)
+    unknown = [number for number in _LONG_NUMBER.findall(rest) if number not in given]
+    return Verdict("numbers", not unknown, f"not in the data: {', '.join(unknown[:3])}" if unknown else "")
 
 
 def check_claims(text: str, patterns: Sequence[re.Pattern[str]]) -> Verdict:

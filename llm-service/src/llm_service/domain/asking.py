@@ -1,0 +1,60 @@
+"""Who asks what of whom, and what an answer to one sentence is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from llm_service.domain.knowledge import Knowledge
+from llm_service.domain.values import Row
+from llm_service.domain.voice import Voice
+
+SURE = 0.85
+CLOSE_RANK = 0.6
+
+
+class Act(Enum):
+    """What an answer to a sentence is."""
+
+    SOCIAL = "social"
+    ANSWER = "answer"
+    NOT_FOUND = "not_found"
+    NO_DETAIL = "no_detail"
+    UNANSWERABLE = "unanswerable"
+    UNCLEAR = "unclear"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The answer to one sentence; `rows` are what it was made from."""
+
+    act: Act
+    text: str = ""
+    rows: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks what of whom: the data, the voice, the language, and what was spoken of so far.
+
+    `context` are the products spoken of last, `earlier` those told one by one before, the newest first, and `topic`
+    the questions answered last.
+    """
+
+    knowledge: Knowledge
+    voice: Voice
+    language: str
+    context: tuple[Row, ...] = ()
+    intent: str = ""
+    earlier: tuple[Row, ...] = ()
+    topic: tuple[Row, ...] = ()
+
+    def say(self, key: str, /, **values: str) -> str:
+        """Return a fixed text in the client's language."""
+        return self.voice.say(key, self.language, **values)
+
+
+def best_of(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows that fit nearly as well as the best one."""
+    best = max((row.score for row in rows), default=0.0)
+    return [row for row in rows if row.score >= best * SURE]
