@@ -12,7 +12,7 @@ _UNKNOWN = Account(id="unknown", subdomain="unknown")
 
 def account_of(accounts: Accounts, account_id: str) -> Account:
     """Return the settings of an account; the defaults where it is not configured any more."""
-    return accounts.get(account_id) if account_id in accounts else _UNKNOWN
+    return accounts.find(account_id) or _UNKNOWN
 
 
 def sending_rules(accounts: Accounts) -> SendingRules:
