@@ -1,7 +1,11 @@
 """SendMessage over gRPC: message in, one delivery, outcome out."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 import grpc
 
+from kommo_service.account_checks import checked, find_account, order_of, to_proto
 from kommo_service.adapters.metrics import SENDS
 from kommo_service.adapters.routes import Routes
 from kommo_service.domain.channel import Channel
@@ -9,8 +13,10 @@ from kommo_service.domain.message import Message
 from kommo_service.domain.outcomes import FinalOutcome, Reason, RetryLater, Sent, TellPerson, Unclear
 from kommo_service.domain.route import Delivered
 from kommomesh.common.v1 import common_pb2
+from kommomesh.kommo.v1 import account_check_pb2 as check_pb
 from kommomesh.kommo.v1 import kommo_service_pb2 as service_pb
 from kommomesh.kommo.v1 import kommo_service_pb2_grpc as service_pb_grpc
+from kommomesh_runtime.accounts import Accounts
 from kommomesh_runtime.logs import get_logger
 from kommomesh_runtime.parsing import from_seconds, require_text, to_time
 
@@ -38,10 +44,14 @@ class KommoServicer(service_pb_grpc.KommoServiceServicer):
 
     Args:
         routes: the transports of each account.
+        accounts: the accounts.
+        now: returns the time.
     """
 
-    def __init__(self, routes: Routes) -> None:
+    def __init__(self, routes: Routes, accounts: Accounts, now: Callable[[], datetime]) -> None:
         self._routes = routes
+        self._accounts = accounts
+        self._now = now
         self._in_progress: set[tuple[str, str]] = set()
 
     async def SendMessage(
@@ -61,6 +71,15 @@ class KommoServicer(service_pb_grpc.KommoServiceServicer):
             self._in_progress.discard(key)
         _note(message, delivered)
         return _to_proto(delivered)
+
+    async def CheckAccount(
+        self, request: check_pb.CheckAccountRequest, context: grpc.aio.ServicerContext
+    ) -> check_pb.CheckAccountResponse:
+        """Look at one account and say what has to be repaired."""
+        name = require_text("account", request.account, maximum=ID_MAXIMUM)
+        account, order = find_account(self._accounts, name), order_of(request)
+        found = await checked(self._accounts, account, self._routes.hosts(account.id), self._now, order)
+        return check_pb.CheckAccountResponse(account_id=account.id, findings=[to_proto(one) for one in found])
 
 
 def _note(message: Message, delivered: Delivered) -> None:

@@ -79,6 +79,16 @@ class Routes:
             opened = self._opened[account_id] = self._open(account, secrets)
         return opened.route
 
+    def hosts(self, account_id: str) -> Callable[[str], KommoHttp]:
+        """Return what opens a host of an account, over its connections and within its limits.
+
+        Raises:
+            AccountNotFound: no configured account has the id.
+        """
+        self.get(account_id)
+        opened = self._opened[account_id]
+        return partial(self._host, opened.client, opened.account)
+
     def _open(self, account: Account, secrets: tuple[bool, ...]) -> "_Opened":
         client = new_client()
         route = _route(account, partial(self._host, client, account), self._settle_seconds, self._now)

@@ -6,7 +6,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -14,13 +14,14 @@ from kommomesh_runtime.errors import NotFound
 from kommomesh_runtime.logs import get_logger
 from kommomesh_runtime.watched_folder import WatchedFolder
 
-SECRET_NAMES = ("webhook_secret", "access_token", "channel_secret", "client_secret", "guide_secret")
 SecretName = Literal["webhook_secret", "access_token", "channel_secret", "client_secret", "guide_secret"]
+SECRET_NAMES: tuple[SecretName, ...] = get_args(SecretName)
 Transport = Literal["talk_message", "own_channel"]
 
 LOCAL_ACCOUNT_ID = "12345"
 SIMULATOR_URL = "http://127.0.0.1:8090"
 RELOAD_SECONDS = 2.0
+PUBLIC_URL = r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?"
 
 log = get_logger()
 
@@ -106,6 +107,7 @@ class Account(_Frozen):
     guide_webhook: Literal["closed", "open", "signed"] = "closed"
     kommo_base_url: str = ""
     chats_base_url: str = ""
+    public_url: str = Field(default="", pattern=f"^({PUBLIC_URL})?$")
     integration_id: str = ""
     channel: ChannelConfig | None = None
     user_amojo_ids: tuple[str, ...] = ()
