@@ -282,3 +282,17 @@ async def test_given_the_rpc_when_asked_by_subdomain_then_it_answers_findings(
     problems = [one.check for one in answer.findings if one.severity == check_pb.FINDING_SEVERITY_PROBLEM]
     assert (answer.account_id, problems) == ("12345", ["webhook"])
     assert [one for one in fixed.findings if one.severity == check_pb.FINDING_SEVERITY_PROBLEM] == []
+
+
+async def test_given_a_new_secret_before_the_subscribed_one_when_fixing_then_the_new_address_is_subscribed_too(
+    world: Callable[..., Any], check: Callable[..., Any]
+) -> None:
+    new = "N" + SECRET[::-1]
+    async with world() as simulator:
+        account = right_account(simulator)
+        both = (SecretRef(value=SecretStr(new)), SecretRef(value=SecretStr(SECRET)))
+        account = account.model_copy(update={"secrets": {**account.secrets, "webhook_secret": both}})
+        assert "the newest" in wrong(await check(account))["webhook_rotation"]
+        found = await check(account, is_fixing=True)
+        assert [*wrong(found)] == ["webhook_copies"]
+        assert f"{BOT}/api/kommo/webhook/{new}" in simulator.simulator.stage.webhooks.subscriptions

@@ -160,3 +160,13 @@ def test_given_relative_secret_file_when_loaded_then_it_is_beside_the_account(tm
     write(tmp_path / "a.toml", account_text("1") + '[secrets]\naccess_token = [{file = "token"}]\n')
     (token,) = at_once(tmp_path).get("1").secret("access_token", {})
     assert token.get_secret_value() == "t0ken"
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [("https://bot.example.com/api/kommo/webhook", "https://bot.example.com"), ("nonsense", ""), ("", "")],
+)
+def test_given_guides_webhook_url_when_loaded_then_the_account_knows_where_kommo_reaches_it(variable: str, url: str):
+    environ = {"KOMMO_ACCOUNT_SUBDOMAIN": "tienda", "KOMMO_WEBHOOK_URL": variable}
+    (account,) = load_accounts(None, environ)
+    assert account.public_url == url

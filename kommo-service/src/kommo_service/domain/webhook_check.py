@@ -68,6 +68,10 @@ class Wanted:
             return f"{self.base_url}{PATH}{self.secrets[0]}"
         return next((one.destination for one in self.fitting(found)), "")
 
+    def is_newest(self, one: Subscription) -> bool:
+        """Tell whether a subscription carries the newest secret, as far as that is known here."""
+        return not self.secrets or one.destination.rpartition(PATH)[2] == self.secrets[0]
+
     def fitting(self, found: Sequence[Subscription]) -> list[Subscription]:
         """Return the subscriptions that reach this account's gateway."""
         return [one for one in found if one.is_ours and self._fits(one.destination)]
@@ -82,8 +86,11 @@ def subscription(found: Sequence[Subscription], wanted: Wanted) -> list[Finding]
     fitting = wanted.fitting(found)
     if not fitting:
         return [_missing(found, wanted)]
-    best = min(fitting, key=lambda one: (one.is_disabled, VITAL_EVENT not in one.events))
+    best = min(fitting, key=lambda one: (one.is_disabled, VITAL_EVENT not in one.events, not wanted.is_newest(one)))
     findings = [_state(best), *_events(best)]
+    if not wanted.is_newest(best):
+        text = "Kommo posts with an older webhook secret, not with the newest."
+        findings.append(warning("webhook_rotation", text, f"{FIX} the newest; then remove the old one in Kommo."))
     if len([one for one in found if one.is_ours and not one.is_disabled]) > 1:
         several = (
             "Several subscriptions lead to gateways: each event comes more than once, which costs Kommo's patience."

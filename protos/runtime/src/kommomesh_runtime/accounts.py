@@ -1,6 +1,7 @@
 """The accounts that a mesh serves: one TOML file each, or one made from the variables of a Kommo integration guide."""
 
 import os
+import re
 import threading
 import time
 import tomllib
@@ -290,6 +291,12 @@ def _guide_channel(environ: Mapping[str, str]) -> ChannelConfig | None:
     return ChannelConfig(scope_id=scope_id, channel_id=channel_id, amojo_id=amojo_id, bot_id=bot_id)
 
 
+def _public_url(webhook_url: str) -> str:
+    # Guides name the address of the webhook itself; one that is none must not keep the mesh from starting.
+    base = webhook_url.partition("/api/")[0]
+    return base if re.fullmatch(PUBLIC_URL, base) else ""
+
+
 def _business_dir(environ: Mapping[str, str]) -> Path | None:
     return Path(environ["MESH_BUSINESS_DIR"]).resolve() if environ.get("MESH_BUSINESS_DIR") else None
 
@@ -300,6 +307,7 @@ def account_from_guide(environ: Mapping[str, str]) -> Account:
     return Account(
         id=environ.get("KOMMO_ACCOUNT_ID", LOCAL_ACCOUNT_ID),
         subdomain=environ["KOMMO_ACCOUNT_SUBDOMAIN"],
+        public_url=_public_url(environ.get("KOMMO_WEBHOOK_URL", "")),
         integration_id=environ.get("KOMMO_INTEGRATION_ID", ""),
         profile=_business_dir(environ),
         transports=("own_channel", "talk_message") if channel else ("talk_message",),
