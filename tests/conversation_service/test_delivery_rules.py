@@ -107,4 +107,4 @@ def test_given_ids_of_two_reports_when_merged_then_each_stands_once_in_order():
 
 @pytest.mark.parametrize(("attempts", "expected"), [(1, False), (11, False), (12, True), (13, True)])
 def test_given_failed_attempts_when_counted_then_the_twelfth_is_the_last(attempts, expected):
-    assert is_given_up(attempts) is expected
+    assert is_given_up(replace(REPLY, attempt_count=attempts)) is expected

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 import httpx
 
 from kommo_service.adapters.chats import Chats
+from kommo_service.adapters.hand_off import HandOffs
 from kommo_service.adapters.kommo_http import KommoHttp, new_client
 from kommo_service.adapters.own_channel import OwnChannel
 from kommo_service.adapters.rest import Rest
@@ -70,6 +71,17 @@ class Routes:
         Raises:
             AccountNotFound: no configured account has the id.
         """
+        return self._current(account_id).route
+
+    def hand_offs(self, account_id: str) -> HandOffs | Reason:
+        """Return what carries out hand-overs in an account, or why nothing can.
+
+        Raises:
+            AccountNotFound: no configured account has the id.
+        """
+        return self._current(account_id).hand_offs
+
+    def _current(self, account_id: str) -> "_Opened":
         account = self._accounts.get(account_id)
         secrets = tuple(bool(account.secret(name)) for name in ROUTE_SECRETS)
         opened = self._opened.get(account_id)
@@ -77,7 +89,7 @@ class Routes:
             if opened:
                 self._leave(opened)
             opened = self._opened[account_id] = self._open(account, secrets)
-        return opened.route
+        return opened
 
     def hosts(self, account_id: str) -> Callable[[str], KommoHttp]:
         """Return what opens a host of an account, over its connections and within its limits.
@@ -91,8 +103,11 @@ class Routes:
 
     def _open(self, account: Account, secrets: tuple[bool, ...]) -> "_Opened":
         client = new_client()
-        route = _route(account, partial(self._host, client, account), self._settle_seconds, self._now)
-        return _Opened(account, secrets, client, route)
+        host = partial(self._host, client, account)
+        route = _route(account, host, self._settle_seconds, self._now)
+        rest = _rest(account, host)
+        hand_offs = rest if isinstance(rest, Reason) else HandOffs(rest, self._settle_seconds, self._now)
+        return _Opened(account, secrets, client, route, hand_offs)
 
     def _host(self, client: httpx.AsyncClient, account: Account, base_url: str) -> KommoHttp:
         limiter = self._limiters.get((account.id, base_url))
@@ -126,6 +141,7 @@ class _Opened:
     secrets: tuple[bool, ...]
     client: httpx.AsyncClient
     route: Route
+    hand_offs: HandOffs | Reason
     left_at: float = 0.0
 
 
@@ -173,15 +189,19 @@ def _route(
     return Route(tuple(opened), tuple(closed), settle_seconds, now)
 
 
-def _talk_message(
-    account: Account, host: Callable[[str], KommoHttp], now: Callable[[], datetime]
-) -> Transport | Reason:
+def _rest(account: Account, host: Callable[[str], KommoHttp]) -> Rest | Reason:
     if account.authorization == "oauth":
         return Reason.OAUTH_UNSUPPORTED
     if not account.secret("access_token"):
         return Reason.TOKEN_MISSING
-    rest = Rest(host(account.kommo_base_url), partial(account.secret, "access_token"))
-    return TalkMessage(rest, _is_loopback(account.kommo_base_url), now)
+    return Rest(host(account.kommo_base_url), partial(account.secret, "access_token"))
+
+
+def _talk_message(
+    account: Account, host: Callable[[str], KommoHttp], now: Callable[[], datetime]
+) -> Transport | Reason:
+    rest = _rest(account, host)
+    return rest if isinstance(rest, Reason) else TalkMessage(rest, _is_loopback(account.kommo_base_url), now)
 
 
 def _own_channel(account: Account, host: Callable[[str], KommoHttp], now: Callable[[], datetime]) -> Transport | Reason:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from kommomesh_runtime.errors import NotFound
+from kommomesh_runtime.handoff import HandoffSettings
 from kommomesh_runtime.logs import get_logger
 from kommomesh_runtime.watched_folder import WatchedFolder
 
@@ -112,6 +113,7 @@ class Account(_Frozen):
     integration_id: str = ""
     channel: ChannelConfig | None = None
     user_amojo_ids: tuple[str, ...] = ()
+    handoff: HandoffSettings = Field(default_factory=HandoffSettings)
     secrets: Mapping[SecretName, tuple[SecretRef, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
