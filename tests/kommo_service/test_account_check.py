@@ -105,10 +105,11 @@ def wrong(found: dict[str, Finding]) -> dict[str, str]:
     return {name: one.remedy for name, one in found.items() if one.severity in bad}
 
 
+@pytest.mark.parametrize("adopts", [False, True])
 async def test_given_everything_right_when_checked_then_nothing_is_to_repair_and_nobody_gets_a_message(
-    world: Callable[..., Any], check: Callable[..., Any]
+    world: Callable[..., Any], check: Callable[..., Any], adopts: bool
 ) -> None:
-    async with world() as simulator:
+    async with world(adopt_unknown_chats=adopts) as simulator:
         found = await check(right_account(simulator))
         assert wrong(found) == {}
         looked_at = {
