@@ -75,6 +75,8 @@ class Worker:
             return  # killed
         elif fate < 0.25:
             await self.mesh.complete(turn, no_answer=turn_pb.NoAnswerDecision(reason_code="thanks_only"))
+        elif fate < 0.29:
+            await self.mesh.complete(turn, escalate=turn_pb.EscalateDecision(reason_code="human_request"))
         else:
             parts = [f"{turn.turn_id} {part}" for part in range(self.random.randint(1, 3))]
             completed = await self.mesh.complete(turn, worker=self.name, answer=answer(*parts))
@@ -160,7 +162,8 @@ async def check(mesh: Mesh, kommo: FakeKommo) -> None:
     assert said.keys() <= kommo.sends.keys()
     assert all(order == sorted(order, key=lambda entry: entry[0]) for order in kommo.chats.values())
     packages = Counter((one.conversation_id, one.lane, one.floor_number) for one in deliveries if one.lane != "message")
-    assert max(packages.values(), default=1) == 1
+    assert max(packages.values()) == 1
+    assert {lane for _, lane, _ in packages} == {"note", "task"}
     by_turn = {str(one.turn_id) for one in deliveries if one.state == "sent"}
     answered = [message for message in questions if message.outcome == "answered"]
     assert len(answered) > CHATS
