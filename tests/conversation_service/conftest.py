@@ -64,9 +64,10 @@ async def store(database_url: str, clock: MovableClock) -> AsyncIterator[Store]:
 @pytest.fixture
 async def stub(store: Store) -> AsyncIterator[Any]:
     """Give a stub of ConversationService on the store, over the wire."""
-    ingest = IngestUseCases(store, Accounts.of(Account(id="12345", subdomain="test")), limit_seconds=10)
+    accounts = Accounts.of(Account(id="12345", subdomain="test"))
+    ingest = IngestUseCases(store, accounts, limit_seconds=10)
     servicer = ConversationServicer(
-        ConversationUseCases(ingest, FloorUseCases(store), QueryUseCases(store), TraceUseCases(store))
+        ConversationUseCases(ingest, FloorUseCases(store, accounts), QueryUseCases(store), TraceUseCases(store))
     )
     register = partial(conversation_service_pb2_grpc.add_ConversationServiceServicer_to_server, servicer)
     service = Service("kommomesh.conversation.v1.ConversationService", register)

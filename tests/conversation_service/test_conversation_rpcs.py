@@ -16,6 +16,7 @@ from kommomesh_runtime.errors import RemoteError
 STORED = service_pb.INGEST_OUTCOME_STORED
 DUPLICATE = service_pb.INGEST_OUTCOME_DUPLICATE
 REJECTED = service_pb.INGEST_OUTCOME_REJECTED
+ACCOUNT_UNKNOWN = service_pb.INGEST_OUTCOME_ACCOUNT_UNKNOWN
 HANDED = pb.MESSAGE_OUTCOME_HANDED_TO_PERSON
 SEEN = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -89,7 +90,14 @@ async def test_given_bad_items_when_ingested_beside_good_ones_then_each_is_rejec
         ),
         client_item("good-2"),
     )
-    assert [result.outcome for result in results] == [STORED, *[REJECTED] * 6, STORED]
+    assert [result.outcome for result in results] == [
+        STORED,
+        REJECTED,
+        REJECTED,
+        ACCOUNT_UNKNOWN,
+        *[REJECTED] * 3,
+        STORED,
+    ]
     assert [result.error.split(":")[0] for result in results[1:7]] == [
         "kommo_message_id",
         "chat_id",

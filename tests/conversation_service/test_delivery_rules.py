@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversation_service.domain.deliveries import (
+    MESSAGE_LANE,
     Delivery,
     DeliveryKind,
     DeliveryState,
@@ -19,6 +20,8 @@ from conversation_service.domain.deliveries import (
     merge_ids,
     verdict,
 )
+from conversation_service.domain.floor import Priority
+from conversation_service.domain.handoff import TaskDetails
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MAX_AGE = timedelta(minutes=15)
@@ -36,6 +39,8 @@ REPLY = Delivery(
     first_unread_at=NOON,
 )
 NOTICE = replace(REPLY, kind=DeliveryKind.NOTICE)
+NOTE = replace(REPLY, kind=DeliveryKind.NOTE)
+DAY = 24 * 60
 
 
 @pytest.mark.parametrize(
@@ -53,6 +58,12 @@ NOTICE = replace(REPLY, kind=DeliveryKind.NOTICE)
         (NOTICE, "bot", 4, 1, Verdict.DROPPED),
         (replace(REPLY, forced=True), "person", 9, 1, Verdict.LEAVES),
         (replace(REPLY, forced=True), "person", 9, 16, Verdict.TOO_OLD),
+        (NOTE, "person_waiting", 4, DAY, Verdict.LEAVES),
+        (NOTE, "person", 5, DAY, Verdict.LEAVES),
+        (NOTE, "person", 5, DAY + 1, Verdict.TOO_OLD),
+        (NOTE, "bot", 5, 1, Verdict.DROPPED),
+        (NOTE, "bot", 5, DAY + 1, Verdict.DROPPED),
+        (replace(NOTE, forced=True), "bot", 5, 1, Verdict.LEAVES),
     ],
 )
 def test_given_a_floor_and_an_age_when_leased_then_the_delivery_leaves_or_ends(
@@ -101,10 +112,22 @@ def test_given_an_unclear_attempt_when_leased_again_then_it_costs_the_reading_ba
     assert (lease_cost(REPLY), lease_cost(BEGUN)) == (1, 2)
 
 
+def test_given_a_task_of_nobody_when_leased_then_it_costs_the_question_who_is_responsible_too():
+    task = replace(BEGUN, kind=DeliveryKind.TASK, details=TaskDetails(NOON, Priority.HIGH))
+    assert lease_cost(task) == 3
+    assert lease_cost(replace(task, details=TaskDetails(NOON, Priority.HIGH, responsible_user_id=7))) == 2
+
+
+@pytest.mark.parametrize("kind", list(DeliveryKind))
+def test_given_a_kind_when_asked_then_messages_share_a_lane_and_each_action_has_its_own(kind):
+    assert kind.lane == (kind.value if kind.is_action else MESSAGE_LANE)
+    assert not is_given_up(replace(REPLY, kind=kind, attempt_count=500)) or not kind.is_action
+
+
 def test_given_ids_of_two_reports_when_merged_then_each_stands_once_in_order():
     assert merge_ids(("a", "b"), ("b", "c", "a")) == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(("attempts", "expected"), [(1, False), (11, False), (12, True), (13, True)])
 def test_given_failed_attempts_when_counted_then_the_twelfth_is_the_last(attempts, expected):
-    assert is_given_up(attempts) is expected
+    assert is_given_up(replace(REPLY, attempt_count=attempts)) is expected

@@ -113,7 +113,7 @@ async def test_given_two_replicas_when_both_get_one_request_then_it_is_carried_o
         [stored] = await IngestUseCases(one, ACCOUNTS, limit_seconds=20).ingest([_item("m1", "chat-1")])
         assert stored.conversation_id is not None
         request_id = uuid4()
-        verbs = [FloorUseCases(store) for store in (one, other)] * 5
+        verbs = [FloorUseCases(store, ACCOUNTS) for store in (one, other)] * 5
         found = await asyncio.gather(
             *(verb.escalate(stored.conversation_id, request_id, "asked", Priority.HIGH) for verb in verbs)
         )

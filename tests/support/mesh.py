@@ -34,6 +34,9 @@ quiet_max_seconds = 3
 dependency_wait_seconds = 20
 user_amojo_ids = ["db2aef5d-e204-580c-b10b-7f8f6a238708"]
 
+[handoff]
+tags = ["persona"]
+
 [channel]
 channel_id = "{channel_id}"
 scope_id = "{scope_id}"

@@ -155,6 +155,7 @@ class Replies(reply_grpc.ReplyServiceServicer):
 class Kommo(kommo_grpc.KommoServiceServicer):
     def __init__(self) -> None:
         self.sends = Answers(self._sent)
+        self.hand_offs = Answers(kommo_pb.HandOffResponse(outcome=kommo_pb.SEND_OUTCOME_SENT, kommo_id="n-1"))
 
     def _sent(self, request: kommo_pb.SendMessageRequest) -> kommo_pb.SendMessageResponse:
         return kommo_pb.SendMessageResponse(
@@ -165,6 +166,9 @@ class Kommo(kommo_grpc.KommoServiceServicer):
 
     async def SendMessage(self, request, context):
         return await self.sends.to(request)
+
+    async def HandOff(self, request, context):
+        return await self.hand_offs.to(request)
 
 
 @dataclass

@@ -38,7 +38,7 @@ async def built_services(
         store, accounts, most_items=settings.ingest_most_items, limit_seconds=settings.ingest_limit_seconds
     )
     conversation = ConversationServicer(
-        ConversationUseCases(ingest, FloorUseCases(store), QueryUseCases(store), TraceUseCases(store))
+        ConversationUseCases(ingest, FloorUseCases(store, accounts), QueryUseCases(store), TraceUseCases(store))
     )
     turn = TurnServicer(TurnUseCases(store, accounts), drain)
     outbox = OutboxServicer(

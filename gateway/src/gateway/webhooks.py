@@ -160,6 +160,9 @@ class Webhooks:
             results = await self.coalescer.store(items, max(0.05, seconds - (time.perf_counter() - started)))
         except NotStored as error:
             raise not_stored(error.code, {"account_id": account.id, "events": len(items)}) from None
+        if any(result.outcome == service_pb.INGEST_OUTCOME_ACCOUNT_UNKNOWN for result in results):
+            # A new account reaches the services one after the other; until then Kommo is to repeat.
+            raise not_stored("account_unknown", {"account_id": account.id, "events": len(items)})
         queued = _count(intake, results)
         content: dict[str, Any] = {
             "status": "ok",

@@ -34,7 +34,7 @@ async def open_service(
         now: returns the time.
     """
     async with open_routes(accounts, settle_seconds=settings.kommo_settle_seconds, now=now) as routes:
-        servicer = KommoServicer(routes)
+        servicer = KommoServicer(routes, accounts, now)
         yield Service(SERVICE_NAME, partial(kommo_service_pb2_grpc.add_KommoServiceServicer_to_server, servicer))
 
 

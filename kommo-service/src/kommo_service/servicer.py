@@ -1,16 +1,24 @@
-"""SendMessage over gRPC: message in, one delivery, outcome out."""
+"""SendMessage and HandOff over gRPC: message in, one delivery, outcome out."""
+
+from collections.abc import Callable
+from datetime import datetime
 
 import grpc
 
-from kommo_service.adapters.metrics import SENDS
+from kommo_service.account_checks import checked, find_account, order_of, to_proto
+from kommo_service.adapters.metrics import HAND_OFFS, SENDS
 from kommo_service.adapters.routes import Routes
 from kommo_service.domain.channel import Channel
+from kommo_service.domain.hand_off import HandOff
 from kommo_service.domain.message import Message
 from kommo_service.domain.outcomes import FinalOutcome, Reason, RetryLater, Sent, TellPerson, Unclear
 from kommo_service.domain.route import Delivered
+from kommo_service.hand_off_wire import hand_off_from_proto, outcome_to_proto
 from kommomesh.common.v1 import common_pb2
+from kommomesh.kommo.v1 import account_check_pb2 as check_pb
 from kommomesh.kommo.v1 import kommo_service_pb2 as service_pb
 from kommomesh.kommo.v1 import kommo_service_pb2_grpc as service_pb_grpc
+from kommomesh_runtime.accounts import Accounts
 from kommomesh_runtime.logs import get_logger
 from kommomesh_runtime.parsing import from_seconds, require_text, to_time
 
@@ -38,10 +46,14 @@ class KommoServicer(service_pb_grpc.KommoServiceServicer):
 
     Args:
         routes: the transports of each account.
+        accounts: the accounts.
+        now: returns the time.
     """
 
-    def __init__(self, routes: Routes) -> None:
+    def __init__(self, routes: Routes, accounts: Accounts, now: Callable[[], datetime]) -> None:
         self._routes = routes
+        self._accounts = accounts
+        self._now = now
         self._in_progress: set[tuple[str, str]] = set()
 
     async def SendMessage(
@@ -62,6 +74,33 @@ class KommoServicer(service_pb_grpc.KommoServiceServicer):
         _note(message, delivered)
         return _to_proto(delivered)
 
+    async def HandOff(
+        self, request: service_pb.HandOffRequest, context: grpc.aio.ServicerContext
+    ) -> service_pb.HandOffResponse:
+        """Carry out one action of a hand-over."""
+        hand_off = hand_off_from_proto(request)
+        hand_offs = self._routes.hand_offs(hand_off.account_id)
+        if isinstance(hand_offs, Reason):
+            return _hand_off_noted(hand_off, outcome_to_proto(TellPerson(hand_offs)))
+        key = (hand_off.account_id, hand_off.delivery_id)
+        if key in self._in_progress:
+            return outcome_to_proto(Unclear(IN_PROGRESS_SECONDS, Reason.IN_PROGRESS))
+        self._in_progress.add(key)
+        try:
+            outcome = await hand_offs.carry_out(hand_off)
+        finally:
+            self._in_progress.discard(key)
+        return _hand_off_noted(hand_off, outcome_to_proto(outcome))
+
+    async def CheckAccount(
+        self, request: check_pb.CheckAccountRequest, context: grpc.aio.ServicerContext
+    ) -> check_pb.CheckAccountResponse:
+        """Look at one account and say what has to be repaired."""
+        name = require_text("account", request.account, maximum=ID_MAXIMUM)
+        account, order = find_account(self._accounts, name), order_of(request)
+        found = await checked(self._accounts, account, self._routes.hosts(account.id), self._now, order)
+        return check_pb.CheckAccountResponse(account_id=account.id, findings=[to_proto(one) for one in found])
+
 
 def _note(message: Message, delivered: Delivered) -> None:
     kind, reason = _kind(delivered.outcome), _reason(delivered.outcome)
@@ -77,8 +116,27 @@ def _note(message: Message, delivered: Delivered) -> None:
     )
 
 
+def _hand_off_noted(hand_off: HandOff, response: service_pb.HandOffResponse) -> service_pb.HandOffResponse:
+    outcome = _outcome_name(response.outcome)
+    HAND_OFFS.labels(hand_off.name, outcome, response.reason or "none").inc()
+    log.info(
+        "hand_off.handled",
+        account_id=hand_off.account_id,
+        delivery_id=hand_off.delivery_id,
+        action=hand_off.name,
+        outcome=outcome,
+        reason=response.reason,
+        is_repeat=hand_off.unclear_since is not None,
+    )
+    return response
+
+
 def _kind(outcome: FinalOutcome) -> str:
-    name = service_pb.SendOutcome.Name(_OUTCOMES[type(outcome)])
+    return _outcome_name(_OUTCOMES[type(outcome)])
+
+
+def _outcome_name(number: "service_pb.SendOutcome.ValueType") -> str:
+    name = service_pb.SendOutcome.Name(number)
     return name.removeprefix("SEND_OUTCOME_").lower()
 
 

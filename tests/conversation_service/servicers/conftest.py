@@ -6,9 +6,12 @@ import pytest
 from support.conversation_mesh import Mesh, running_mesh
 
 from kommomesh_runtime.accounts import Account, Accounts
+from kommomesh_runtime.handoff import HandoffSettings
 
-ACCOUNT = Account(id="12345", subdomain="test", requests_per_second=1000)
-OTHER = Account(id="777", subdomain="other", requests_per_second=1000)
+# What a hand-over does in Kommo has tests of its own.
+QUIET = HandoffSettings(note=False, task=False)
+ACCOUNT = Account(id="12345", subdomain="test", requests_per_second=1000, handoff=QUIET)
+OTHER = Account(id="777", subdomain="other", requests_per_second=1000, handoff=QUIET)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from support.conversation_mesh import Mesh, answer, running_mesh, seconds, sent
 
 from conversation_service.adapters.tables import DELIVERIES, DELIVERY_WORK, MESSAGES, TURN_WORK, TURNS
+from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh.conversation.v1 import turn_service_pb2 as turn_pb
 from kommomesh_runtime.accounts import Account, Accounts
 from kommomesh_runtime.errors import RemoteError
@@ -18,6 +19,7 @@ from kommomesh_runtime.errors import RemoteError
 CHATS = 200
 WORKERS = 8
 PATIENT = Account(id="12345", subdomain="test", requests_per_second=100_000, delivery_max_age_seconds=1e9)
+MESSAGES_TO_CLIENTS = (pb.DELIVERY_KIND_REPLY, pb.DELIVERY_KIND_NOTICE)
 EXPIRED = ("TURN_LEASE_LOST", "DELIVERY_LEASE_LOST")
 
 
@@ -33,7 +35,8 @@ class FakeKommo:
         delivery = leased.delivery
         self.sends[delivery.id] += 1
         self.ids[delivery.id] = f"k-{len(self.ids)}"
-        self.chats[leased.chat_id].append((delivery.create_time.ToNanoseconds(), delivery.text))
+        if delivery.kind in MESSAGES_TO_CLIENTS:
+            self.chats[leased.chat_id].append((delivery.create_time.ToNanoseconds(), delivery.text))
 
 
 @dataclass
@@ -72,6 +75,8 @@ class Worker:
             return  # killed
         elif fate < 0.25:
             await self.mesh.complete(turn, no_answer=turn_pb.NoAnswerDecision(reason_code="thanks_only"))
+        elif fate < 0.29:
+            await self.mesh.complete(turn, escalate=turn_pb.EscalateDecision(reason_code="human_request"))
         else:
             parts = [f"{turn.turn_id} {part}" for part in range(self.random.randint(1, 3))]
             completed = await self.mesh.complete(turn, worker=self.name, answer=answer(*parts))
@@ -153,9 +158,12 @@ async def check(mesh: Mesh, kommo: FakeKommo) -> None:
     assert {delivery.state for delivery in deliveries} <= {"sent", "dropped"}
     said = Counter(str(message.delivery_id) for message in messages if message.role == "assistant")
     assert max(said.values()) == max(kommo.sends.values()) == 1
-    assert said.keys() == {str(one.id) for one in deliveries if one.state == "sent"}
+    assert said.keys() == {str(one.id) for one in deliveries if one.state == "sent" and one.lane == "message"}
     assert said.keys() <= kommo.sends.keys()
     assert all(order == sorted(order, key=lambda entry: entry[0]) for order in kommo.chats.values())
+    packages = Counter((one.conversation_id, one.lane, one.floor_number) for one in deliveries if one.lane != "message")
+    assert max(packages.values()) == 1
+    assert {lane for _, lane, _ in packages} == {"note", "task"}
     by_turn = {str(one.turn_id) for one in deliveries if one.state == "sent"}
     answered = [message for message in questions if message.outcome == "answered"]
     assert len(answered) > CHATS

@@ -89,6 +89,8 @@ class RecordingConversations(service_grpc.ConversationServiceServicer):
 
     def _take(self, item: service_pb.IngestItem) -> service_pb.IngestResult:
         message_id = item.client_message.kommo_message_id or item.company_message.kommo_message_id
+        if item.chat_id == "account-unknown":
+            return service_pb.IngestResult(outcome=service_pb.INGEST_OUTCOME_ACCOUNT_UNKNOWN, error="no")
         if item.chat_id == "rejected":
             return service_pb.IngestResult(outcome=service_pb.INGEST_OUTCOME_REJECTED, error="no")
         if message_id and (item.account_id, message_id) in self.seen:

@@ -272,3 +272,11 @@ async def test_given_poisoned_webhook_when_posted_among_others_then_only_it_gets
 
     assert [number for number, answer in enumerate(answers) if answer.status_code == 503] == [3]
     assert len(edge.stored.items) == 7
+
+
+async def test_given_account_not_known_to_storage_yet_when_posted_then_503_so_that_kommo_repeats(edge):
+    form = "account[id]=31874205&message[add][0][id]=m1&message[add][0][chat_id]=account-unknown"
+    answer = await edge.crm(form)
+
+    assert (answer.status_code, answer.json()["error"]) == (503, "account_unknown")
+    assert answer.headers["retry-after"]

@@ -1,6 +1,6 @@
 """Leasing deliveries: the decision whether one leaves, and the record of the attempt before it begins."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,10 +9,13 @@ from sqlalchemy import Connection
 
 from conversation_service.adapters import outbox_rows
 from conversation_service.adapters.delivery_rows import drop, give_up
+from conversation_service.adapters.escalation import Escalator
+from conversation_service.adapters.outbox_rows import LaneKey
 from conversation_service.adapters.rate_rows import LimitOf, lock_buckets, save_buckets
 from conversation_service.domain.conversation import Conversation
 from conversation_service.domain.deliveries import (
     LEASE,
+    MESSAGE_LANE,
     START_WITHIN,
     TOO_OLD,
     Delivery,
@@ -29,6 +32,7 @@ class SendingRules:
 
     limit_of: LimitOf
     max_age_of: Callable[[str], timedelta]
+    escalator: Escalator
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +63,25 @@ class LeaseRound:
 
 def lease_heads(
     connection: Connection,
-    conversations: Sequence[Conversation],
+    conversations: Mapping[UUID, Conversation],
+    lanes: Sequence[LaneKey],
     rules: SendingRules,
     new_id: Callable[[], UUID],
     now: datetime,
 ) -> LeaseRound:
-    """Lease the oldest delivery of each conversation, where its account has tokens; end those that may not leave.
+    """Lease the oldest delivery of each lane, where its account has tokens; end those that may not leave.
 
     Args:
         connection: the transaction, which holds the locks of the conversations and of their work.
-        conversations: the conversations, the longest due first.
+        conversations: the conversations by id.
+        lanes: the lanes to lease from, the longest due first.
         rules: of the accounts.
         new_id: makes ids of leases.
         now: the time of the transaction.
     """
-    if not conversations:
+    if not lanes:
         return LeaseRound((), {})
-    heads = _heads(connection, conversations, rules, now)
+    heads = _heads(connection, conversations, lanes, rules, now)
     buckets = lock_buckets(connection, {head.account_id for _, head in heads}, rules.limit_of, now)
     leased: list[Leased] = []
     exhausted: dict[str, datetime] = {}
@@ -93,23 +99,30 @@ def lease_heads(
 
 
 def _heads(
-    connection: Connection, conversations: Sequence[Conversation], rules: SendingRules, now: datetime
+    connection: Connection,
+    conversations: Mapping[UUID, Conversation],
+    lanes: Sequence[LaneKey],
+    rules: SendingRules,
+    now: datetime,
 ) -> list[tuple[Conversation, Delivery]]:
-    pending = outbox_rows.pending_by_conversation(connection, [one.id for one in conversations])
-    heads, idle = [], []
-    for conversation in conversations:
-        found = _first_that_leaves(connection, conversation, pending.get(conversation.id, []), rules, now)
-        if found is None:
-            idle.append(conversation.id)
+    pending = outbox_rows.pending_by_lane(connection, lanes)
+    current = dict(conversations)
+    heads: list[Delivery] = []
+    # Messages last: one that is too old calls a person again, for whom what an earlier hand-over left must not leave.
+    for key in sorted(lanes, key=lambda key: key[1] == MESSAGE_LANE):
+        conversation, head = _first_that_leaves(connection, current[key[0]], pending.get(key, []), rules, now)
+        current[key[0]] = conversation
+        if head is None:
+            outbox_rows.delete_work(connection, [key])
         else:
-            heads.append(found)
-    outbox_rows.delete_work(connection, idle)
-    return heads
+            heads.append(head)
+    heads.sort(key=lambda head: lanes.index((head.conversation_id, head.lane)))
+    return [(current[head.conversation_id], head) for head in heads]
 
 
 def _first_that_leaves(
     connection: Connection, conversation: Conversation, pending: Sequence[Delivery], rules: SendingRules, now: datetime
-) -> tuple[Conversation, Delivery] | None:
+) -> tuple[Conversation, Delivery | None]:
     for delivery in pending:
         match _verdict(conversation, delivery, rules, now):
             case Verdict.LEAVES:
@@ -118,8 +131,8 @@ def _first_that_leaves(
                 drop(connection, delivery, now)
             case Verdict.TOO_OLD:
                 # The floor is a person's from here on, so that the rest of the conversation is dropped.
-                conversation, _ = give_up(connection, conversation, delivery, TOO_OLD, now)
-    return None
+                conversation, _ = give_up(connection, conversation, delivery, TOO_OLD, rules.escalator, now)
+    return conversation, None
 
 
 def _verdict(conversation: Conversation, delivery: Delivery, rules: SendingRules, now: datetime) -> Verdict:
@@ -144,6 +157,7 @@ def _record(connection: Connection, leased: Sequence[Leased]) -> None:
         [
             outbox_rows.DeliveryWork(
                 one.conversation.id,
+                one.delivery.lane,
                 one.conversation.account_id,
                 one.lease_until,
                 one.delivery.id,

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from conversation_service.adapters import outbox_rows, outcomes
-from conversation_service.adapters.conversations import change_floor
+from conversation_service.adapters.escalation import Escalator
 from conversation_service.domain.conversation import Conversation, Outcome
 from conversation_service.domain.deliveries import (
     FLOOR_CHANGED,
@@ -40,6 +40,10 @@ def settle(connection: Connection, delivery: Delivery, sent: Sent, now: datetime
     if settled == delivery:
         return delivery
     outbox_rows.save_deliveries(connection, [settled])
+    if delivery.kind.is_action:
+        # No message, and nothing of the client waits for it.
+        advance(connection, settled, now)
+        return settled
     if delivery.state is DeliveryState.SENT:
         outcomes.add_kommo_id(connection, settled)
         return settled
@@ -52,31 +56,53 @@ def settle(connection: Connection, delivery: Delivery, sent: Sent, now: datetime
 def drop(connection: Connection, delivery: Delivery, now: datetime) -> None:
     """End a delivery whose floor has changed; a person has what it was to answer."""
     outbox_rows.save_deliveries(connection, [_ended(delivery, DeliveryState.DROPPED, FLOOR_CHANGED, now)])
+    if delivery.kind.is_action:
+        return
     outcomes.decide_turn(connection, delivery.turn_id, Outcome.HANDED_TO_PERSON, FLOOR_CHANGED)
 
 
+def skip(connection: Connection, delivery: Delivery, reason: str, now: datetime) -> Delivery:
+    """End an action that there is nothing to do for, and return it."""
+    skipped = _ended(delivery, DeliveryState.DROPPED, reason, now)
+    outbox_rows.save_deliveries(connection, [skipped])
+    advance(connection, skipped, now)
+    return skipped
+
+
 def give_up(
-    connection: Connection, conversation: Conversation, delivery: Delivery, reason: str, now: datetime
+    connection: Connection,
+    conversation: Conversation,
+    delivery: Delivery,
+    reason: str,
+    escalator: Escalator,
+    now: datetime,
 ) -> tuple[Conversation, Delivery]:
     """End a delivery that cannot be sent, and call a person; return the conversation and the dead letter.
 
-    What its turn still had to say is dropped: the client would read an answer with a hole in it.
+    What its turn still had to say is dropped: the client would read an answer with a hole in it. An action of a
+    hand-over calls nobody: a person was called when it was written.
     """
     dead = _ended(delivery, DeliveryState.DEAD, reason, now)
+    if delivery.kind.is_action:
+        outbox_rows.save_deliveries(connection, [dead])
+        return conversation, dead
     outbox_rows.save_deliveries(connection, [dead, *_rest_of_turn(connection, delivery, now)])
     outcomes.decide_turn(connection, delivery.turn_id, Outcome.HANDED_TO_PERSON, reason)
     called = Escalated(reason, Priority.HIGH, is_failure=True)
-    return change_floor(connection, conversation, called, now), dead
+    after = escalator.escalate(
+        connection, conversation, called, now, turn_id=delivery.turn_id, undelivered=delivery.text
+    )
+    return after, dead
 
 
 def advance(connection: Connection, ended: Delivery, now: datetime) -> None:
-    """Make what follows a delivery due at once; forget the work when nothing does."""
-    if not outbox_rows.has_pending(connection, ended.conversation_id):
-        outbox_rows.delete_work(connection, [ended.conversation_id])
+    """Make what follows a delivery in its lane due at once; forget the work when nothing does."""
+    if not outbox_rows.has_pending(connection, ended.conversation_id, ended.lane):
+        outbox_rows.delete_work(connection, [(ended.conversation_id, ended.lane)])
         return
-    work = outbox_rows.lock_work(connection, ended.conversation_id)
+    work = outbox_rows.lock_work(connection, ended.conversation_id, ended.lane)
     if work is not None and work.delivery_id == ended.id:
-        freed = outbox_rows.DeliveryWork(work.conversation_id, work.account_id, now)
+        freed = outbox_rows.DeliveryWork(work.conversation_id, work.lane, work.account_id, now)
         outbox_rows.save_work(connection, [freed])
 
 
@@ -118,5 +144,5 @@ def _answer_turn(connection: Connection, delivery: Delivery) -> None:
     if delivery.turn_id is None:
         return
     others = outbox_rows.deliveries_of_turn(connection, delivery.turn_id)
-    if not any(other.state is DeliveryState.PENDING for other in others):
+    if not any(other.state is DeliveryState.PENDING for other in others if not other.kind.is_action):
         outcomes.decide_turn(connection, delivery.turn_id, Outcome.ANSWERED, None)

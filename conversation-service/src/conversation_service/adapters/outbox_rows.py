@@ -9,11 +9,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, tuple_, update
 
+from conversation_service.adapters.details import details_of_json, details_to_json
 from conversation_service.adapters.insertion import insert_missing
 from conversation_service.adapters.tables import CONVERSATIONS, DELIVERIES, DELIVERY_WORK
-from conversation_service.domain.deliveries import LANE, Delivery, DeliveryKind, DeliveryState
+from conversation_service.domain.deliveries import MESSAGE_LANE, Delivery, DeliveryKind, DeliveryState
 
 _PENDING = DELIVERIES.c.state == DeliveryState.PENDING.value
+
+# A conversation and one of its lanes.
+LaneKey = tuple[UUID, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,7 @@ class DeliveryWork:
     """The one row of a conversation's lane that has deliveries to send."""
 
     conversation_id: UUID
+    lane: str
     account_id: str
     due_at: datetime
     delivery_id: UUID | None = None
@@ -41,31 +46,47 @@ def deliveries_of_turn(connection: Connection, turn_id: UUID) -> list[Delivery]:
 
 
 def pending_by_conversation(connection: Connection, conversation_ids: Iterable[UUID]) -> dict[UUID, list[Delivery]]:
-    """Return what waits to be sent in each of the conversations, in order."""
+    """Return the messages that wait to be sent in each of the conversations, in order."""
+    found = pending_by_lane(connection, ((one, MESSAGE_LANE) for one in conversation_ids))
+    return {conversation_id: deliveries for (conversation_id, _), deliveries in found.items()}
+
+
+def pending_by_lane(connection: Connection, keys: Iterable[LaneKey]) -> dict[LaneKey, list[Delivery]]:
+    """Return what waits to be sent in each of the lanes, in order."""
+    wanted = set(keys)
+    conversations, lanes = {one for one, _ in wanted}, {lane for _, lane in wanted}
     statement = (
         select(DELIVERIES)
-        .where(_PENDING, DELIVERIES.c.conversation_id.in_(list(conversation_ids)), DELIVERIES.c.lane == LANE)
-        .order_by(DELIVERIES.c.conversation_id, DELIVERIES.c.sequence)
+        .where(_PENDING, DELIVERIES.c.conversation_id.in_(conversations), DELIVERIES.c.lane.in_(sorted(lanes)))
+        .order_by(DELIVERIES.c.conversation_id, DELIVERIES.c.lane, DELIVERIES.c.sequence)
     )
-    found = map(_delivery, connection.execute(statement))
-    return {key: list(group) for key, group in groupby(found, key=lambda delivery: delivery.conversation_id)}
+    found = groupby(map(_delivery, connection.execute(statement)), key=lambda one: (one.conversation_id, one.lane))
+    return {key: list(group) for key, group in found if key in wanted}
 
 
-def has_pending(connection: Connection, conversation_id: UUID) -> bool:
-    """Tell whether anything waits to be sent in a conversation."""
+def pending_actions(connection: Connection, conversation_id: UUID) -> list[Delivery]:
+    """Return the actions of hand-overs that wait in a conversation."""
+    statement = select(DELIVERIES).where(
+        _PENDING, DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane != MESSAGE_LANE
+    )
+    return [_delivery(row) for row in connection.execute(statement)]
+
+
+def has_pending(connection: Connection, conversation_id: UUID, lane: str = MESSAGE_LANE) -> bool:
+    """Tell whether anything waits to be sent in a lane of a conversation."""
     statement = (
         select(DELIVERIES.c.id)
-        .where(_PENDING, DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane == LANE)
+        .where(_PENDING, DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane == lane)
         .limit(1)
     )
     return connection.scalar(statement) is not None
 
 
 def newest_deliveries(connection: Connection, conversation_id: UUID, limit: int) -> list[Delivery]:
-    """Return the newest deliveries of a conversation, the oldest of them first."""
+    """Return the newest messages among the deliveries of a conversation, the oldest of them first."""
     statement = (
         select(DELIVERIES)
-        .where(DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane == LANE)
+        .where(DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane == MESSAGE_LANE)
         .order_by(DELIVERIES.c.sequence.desc())
         .limit(limit)
     )
@@ -76,6 +97,7 @@ def claimed_ids(connection: Connection, delivery: Delivery, since: datetime) -> 
     """Return Kommo's ids that prove other deliveries of the conversation, settled since a time."""
     statement = select(DELIVERIES.c.kommo_message_ids).where(
         DELIVERIES.c.conversation_id == delivery.conversation_id,
+        DELIVERIES.c.lane == delivery.lane,
         DELIVERIES.c.id != delivery.id,
         DELIVERIES.c.finished_at >= since,
     )
@@ -106,7 +128,7 @@ def dead_deliveries(
 def insert_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> None:
     """Store new deliveries."""
     if deliveries:
-        connection.execute(insert(DELIVERIES), [_values(delivery) | {"lane": LANE} for delivery in deliveries])
+        connection.execute(insert(DELIVERIES), [_values(delivery) for delivery in deliveries])
 
 
 def save_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> None:
@@ -122,8 +144,8 @@ def save_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> N
     connection.execute(statement, [_prefixed(_values(delivery)) for delivery in deliveries])
 
 
-def due_conversations(connection: Connection, now: datetime, excluded: Iterable[str], limit: int) -> list[UUID]:
-    """Return conversations whose deliveries are due, the longest due first; their work is locked.
+def due_lanes(connection: Connection, now: datetime, excluded: Iterable[str], limit: int) -> list[LaneKey]:
+    """Return lanes of conversations whose deliveries are due, the longest due first; their work is locked.
 
     Args:
         connection: the transaction.
@@ -131,12 +153,13 @@ def due_conversations(connection: Connection, now: datetime, excluded: Iterable[
         excluded: accounts that cannot send now, and therefore hold up nobody.
         limit: most of them.
     """
-    return list(connection.scalars(due_statement(now, excluded, limit)))
+    return [(row.conversation_id, row.lane) for row in connection.execute(due_statement(now, excluded, limit))]
 
 
-def due_statement(now: datetime, excluded: Iterable[str], limit: int) -> Select[tuple[UUID]]:
-    """Return the statement of `due_conversations`, which has to cost what is due and not what is stored."""
-    statement = _of_others(select(DELIVERY_WORK.c.conversation_id).where(DELIVERY_WORK.c.due_at <= now), excluded)
+def due_statement(now: datetime, excluded: Iterable[str], limit: int) -> Select[tuple[UUID, str]]:
+    """Return the statement of `due_lanes`, which has to cost what is due and not what is stored."""
+    chosen = select(DELIVERY_WORK.c.conversation_id, DELIVERY_WORK.c.lane).where(DELIVERY_WORK.c.due_at <= now)
+    statement = _of_others(chosen, excluded)
     return statement.order_by(DELIVERY_WORK.c.due_at).limit(limit).with_for_update(skip_locked=True)
 
 
@@ -147,22 +170,24 @@ def next_due(connection: Connection, excluded: Iterable[str]) -> datetime | None
     return due_at
 
 
-def lock_work(connection: Connection, conversation_id: UUID) -> DeliveryWork | None:
-    """Return the work of a conversation, locked; None when nothing waits there."""
+def lock_work(connection: Connection, conversation_id: UUID, lane: str = MESSAGE_LANE) -> DeliveryWork | None:
+    """Return the work of a lane of a conversation, locked; None when nothing waits there."""
     statement = select(DELIVERY_WORK).where(
-        DELIVERY_WORK.c.conversation_id == conversation_id, DELIVERY_WORK.c.lane == LANE
+        DELIVERY_WORK.c.conversation_id == conversation_id, DELIVERY_WORK.c.lane == lane
     )
     row = connection.execute(statement.with_for_update()).one_or_none()
     if row is None:
         return None
     return DeliveryWork(
-        row.conversation_id, row.account_id, row.due_at, row.delivery_id, row.lease_id, row.leased_until
+        row.conversation_id, row.lane, row.account_id, row.due_at, row.delivery_id, row.lease_id, row.leased_until
     )
 
 
-def add_work(connection: Connection, conversation_id: UUID, account_id: str, due_at: datetime) -> None:
-    """Make a conversation's deliveries due; work that waits or is held stays as it is."""
-    row = {"conversation_id": conversation_id, "lane": LANE, "account_id": account_id, "due_at": due_at}
+def add_work(
+    connection: Connection, conversation_id: UUID, account_id: str, due_at: datetime, lane: str = MESSAGE_LANE
+) -> None:
+    """Make the deliveries of a conversation's lane due; work that waits or is held stays as it is."""
+    row = {"conversation_id": conversation_id, "lane": lane, "account_id": account_id, "due_at": due_at}
     insert_missing(connection, DELIVERY_WORK, [row])
 
 
@@ -172,7 +197,7 @@ def save_work(connection: Connection, work: Sequence[DeliveryWork]) -> None:
         return
     statement = (
         update(DELIVERY_WORK)
-        .where(DELIVERY_WORK.c.conversation_id == bindparam("for_id"), DELIVERY_WORK.c.lane == LANE)
+        .where(DELIVERY_WORK.c.conversation_id == bindparam("for_id"), DELIVERY_WORK.c.lane == bindparam("for_lane"))
         .values(
             due_at=bindparam("new_due_at"),
             delivery_id=bindparam("new_delivery_id"),
@@ -183,12 +208,12 @@ def save_work(connection: Connection, work: Sequence[DeliveryWork]) -> None:
     connection.execute(statement, [_work_values(one) for one in work])
 
 
-def delete_work(connection: Connection, conversation_ids: Iterable[UUID]) -> None:
-    """Forget the work of conversations that have nothing left to send."""
-    ids = list(conversation_ids)
-    if ids:
+def delete_work(connection: Connection, keys: Iterable[LaneKey]) -> None:
+    """Forget the work of lanes that have nothing left to send."""
+    for lane, group in groupby(sorted(keys, key=lambda key: key[1]), key=lambda key: key[1]):
+        ids = [conversation_id for conversation_id, _ in group]
         connection.execute(
-            delete(DELIVERY_WORK).where(DELIVERY_WORK.c.conversation_id.in_(ids), DELIVERY_WORK.c.lane == LANE)
+            delete(DELIVERY_WORK).where(DELIVERY_WORK.c.conversation_id.in_(ids), DELIVERY_WORK.c.lane == lane)
         )
 
 
@@ -216,6 +241,7 @@ def _prefixed(values: Mapping[str, object]) -> dict[str, object]:
 def _work_values(work: DeliveryWork) -> dict[str, object]:
     return {
         "for_id": work.conversation_id,
+        "for_lane": work.lane,
         "new_due_at": work.due_at,
         "new_delivery_id": work.delivery_id,
         "new_lease_id": work.lease_id,
@@ -229,6 +255,7 @@ def _values(delivery: Delivery) -> dict[str, object]:
         "account_id": delivery.account_id,
         "conversation_id": delivery.conversation_id,
         "turn_id": delivery.turn_id,
+        "lane": delivery.lane,
         "sequence": delivery.sequence,
         "kind": delivery.kind.value,
         "state": delivery.state.value,
@@ -246,6 +273,7 @@ def _values(delivery: Delivery) -> dict[str, object]:
         "unclear_since_at": delivery.unclear_since_at,
         "created_at": delivery.created_at,
         "finished_at": delivery.finished_at,
+        "details": details_to_json(delivery.details),
     }
 
 
@@ -272,4 +300,5 @@ def _delivery(row: Row[Any]) -> Delivery:
         products_referenced=tuple(row.products_referenced),
         unclear_since_at=row.unclear_since_at,
         finished_at=row.finished_at,
+        details=details_of_json(DeliveryKind(row.kind), row.details),
     )

@@ -177,8 +177,10 @@ DELIVERIES = Table(
     Column("unclear_since_at", UtcDateTime()),
     Column("created_at", UtcDateTime(), nullable=False),
     Column("finished_at", UtcDateTime()),
+    # What an action of a hand-over needs beside its text.
+    Column("details", Json),
     UniqueConstraint("conversation_id", "lane", "sequence"),
-    CheckConstraint("kind IN ('reply', 'notice')", name="kind"),
+    CheckConstraint("kind IN ('reply', 'notice', 'note', 'task', 'lead_update')", name="kind"),
     CheckConstraint("state IN ('pending', 'sent', 'dropped', 'dead')", name="state"),
     Index(
         "ix_deliveries_pending",
@@ -187,6 +189,16 @@ DELIVERIES = Table(
         "sequence",
         postgresql_where=text("state = 'pending'"),
         sqlite_where=text("state = 'pending'"),
+    ),
+    # Each action once for each time that a person is called.
+    Index(
+        "uq_deliveries_action",
+        "conversation_id",
+        "lane",
+        "floor_number",
+        unique=True,
+        postgresql_where=text("lane <> 'message'"),
+        sqlite_where=text("lane <> 'message'"),
     ),
     Index(
         "ix_deliveries_dead",

@@ -7,9 +7,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from conversation_service.domain.handoff import Details, TaskDetails
 from kommomesh_runtime.errors import FailedPrecondition, NotFound
 
-LANE = "message"
+MESSAGE_LANE = "message"
+# A person has the floor and the client waits for nothing: late is better than never.
+HANDOFF_MAX_AGE = timedelta(hours=24)
 LEASE = timedelta(seconds=30)
 START_WITHIN = timedelta(seconds=5)
 MAX_ATTEMPTS = 12
@@ -52,6 +55,19 @@ class DeliveryKind(StrEnum):
 
     REPLY = "reply"
     NOTICE = "notice"
+    NOTE = "note"
+    TASK = "task"
+    LEAD_UPDATE = "lead_update"
+
+    @property
+    def is_action(self) -> bool:
+        """Whether it is an action of a hand-over, which the client does not see."""
+        return self not in (DeliveryKind.REPLY, DeliveryKind.NOTICE)
+
+    @property
+    def lane(self) -> str:
+        """Where it waits its turn: messages behind each other, each action of a hand-over by itself."""
+        return self.value if self.is_action else MESSAGE_LANE
 
 
 class DeliveryState(StrEnum):
@@ -96,6 +112,12 @@ class Delivery:
     products_referenced: tuple[str, ...] = ()
     unclear_since_at: datetime | None = None
     finished_at: datetime | None = None
+    details: Details | None = None
+
+    @property
+    def lane(self) -> str:
+        """Where it waits its turn."""
+        return self.kind.lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +145,14 @@ class Failed:
     reason: str
 
 
-Report = Sent | Retry | Failed
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """There is nothing to do it to."""
+
+    reason: str
+
+
+Report = Sent | Retry | Failed | Skipped
 
 
 def verdict(delivery: Delivery, *, holder: str, floor_number: int, now: datetime, max_age: timedelta) -> Verdict:
@@ -134,8 +163,10 @@ def verdict(delivery: Delivery, *, holder: str, floor_number: int, now: datetime
         holder: who has the floor: `bot`, `person_waiting` or `person`.
         floor_number: the floor's number now.
         now: the time of the lease.
-        max_age: how long after its client wrote a delivery may leave.
+        max_age: how long after its client wrote a message may leave.
     """
+    if delivery.kind.is_action:
+        return _action_verdict(delivery, holder, now)
     speaker = "bot" if delivery.kind is DeliveryKind.REPLY else "person_waiting"
     if not delivery.forced and (holder != speaker or floor_number != delivery.floor_number):
         return Verdict.DROPPED
@@ -144,9 +175,20 @@ def verdict(delivery: Delivery, *, holder: str, floor_number: int, now: datetime
     return Verdict.LEAVES
 
 
+def _action_verdict(delivery: Delivery, holder: str, now: datetime) -> Verdict:
+    # A person has the floor: that is why there is something to do. Once the bot has it again nobody is needed.
+    if holder == "bot" and not delivery.forced:
+        return Verdict.DROPPED
+    return Verdict.TOO_OLD if now - delivery.first_unread_at > HANDOFF_MAX_AGE else Verdict.LEAVES
+
+
 def lease_cost(delivery: Delivery) -> int:
-    """Return the requests that a lease makes: one to send, and one to read back after an unclear attempt."""
-    return 1 if delivery.unclear_since_at is None else 2
+    """Return the requests that a lease makes.
+
+    One to send, one to read back after an unclear attempt, and one for a task that has to ask who is responsible.
+    """
+    is_asking = isinstance(delivery.details, TaskDetails) and delivery.details.responsible_user_id is None
+    return 1 + (delivery.unclear_since_at is not None) + is_asking
 
 
 def unclear_after_retry(delivery: Delivery, lease_began_at: datetime, *, is_unclear: bool) -> datetime | None:
@@ -158,9 +200,12 @@ def unclear_after_retry(delivery: Delivery, lease_began_at: datetime, *, is_uncl
     return since if is_unclear or (since is not None and since < lease_began_at) else None
 
 
-def is_given_up(attempt_count: int, max_attempts: int = MAX_ATTEMPTS) -> bool:
-    """Tell whether a delivery that failed so often is not tried again."""
-    return attempt_count >= max_attempts
+def is_given_up(delivery: Delivery, max_attempts: int = MAX_ATTEMPTS) -> bool:
+    """Tell whether a delivery that failed so often is not tried again.
+
+    An action of a hand-over is given up by its age alone: while Kommo is down, it is what will tell a person.
+    """
+    return not delivery.kind.is_action and delivery.attempt_count >= max_attempts
 
 
 def may_have_left(delivery: Delivery, now: datetime) -> bool:

@@ -20,6 +20,7 @@ class IngestOutcome(StrEnum):
     STORED = "stored"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
+    ACCOUNT_UNKNOWN = "account_unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,17 @@
 """Deliveries as messages of the contract."""
 
 from conversation_service.domain.deliveries import Delivery, DeliveryKind, DeliveryState
+from conversation_service.domain.handoff import LeadChanges, TaskDetails
+from conversation_service.servicers.conversions import PRIORITY
 from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh_runtime.parsing import from_time
 
 KIND = {
     DeliveryKind.REPLY: pb.DELIVERY_KIND_REPLY,
     DeliveryKind.NOTICE: pb.DELIVERY_KIND_NOTICE,
+    DeliveryKind.NOTE: pb.DELIVERY_KIND_NOTE,
+    DeliveryKind.TASK: pb.DELIVERY_KIND_TASK,
+    DeliveryKind.LEAD_UPDATE: pb.DELIVERY_KIND_LEAD_UPDATE,
 }
 STATE = {
     DeliveryState.PENDING: pb.DELIVERY_STATE_PENDING,
@@ -33,4 +38,23 @@ def delivery_to_proto(delivery: Delivery) -> pb.Delivery:
         reason=delivery.reason,
         create_time=from_time(delivery.created_at),
         finish_time=from_time(delivery.finished_at),
+        task=_task(delivery.details) if isinstance(delivery.details, TaskDetails) else None,
+        lead_changes=_lead_changes(delivery.details) if isinstance(delivery.details, LeadChanges) else None,
+    )
+
+
+def _task(details: TaskDetails) -> pb.TaskDetails:
+    return pb.TaskDetails(
+        due_time=from_time(details.due_at),
+        responsible_user_id=details.responsible_user_id or 0,
+        priority=PRIORITY[details.priority],
+    )
+
+
+def _lead_changes(changes: LeadChanges) -> pb.LeadChanges:
+    return pb.LeadChanges(
+        responsible_user_id=changes.responsible_user_id or 0,
+        pipeline_id=changes.pipeline_id or 0,
+        status_id=changes.status_id or 0,
+        tags=changes.tags,
     )

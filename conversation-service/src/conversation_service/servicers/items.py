@@ -23,6 +23,7 @@ OUTCOME = {
     IngestOutcome.STORED: service_pb.INGEST_OUTCOME_STORED,
     IngestOutcome.DUPLICATE: service_pb.INGEST_OUTCOME_DUPLICATE,
     IngestOutcome.REJECTED: service_pb.INGEST_OUTCOME_REJECTED,
+    IngestOutcome.ACCOUNT_UNKNOWN: service_pb.INGEST_OUTCOME_ACCOUNT_UNKNOWN,
 }
 
 

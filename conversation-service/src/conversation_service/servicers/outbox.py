@@ -6,7 +6,7 @@ from uuid import UUID
 
 import grpc
 
-from conversation_service.domain.deliveries import Delivery, Failed, Report, Retry, Sent
+from conversation_service.domain.deliveries import Delivery, Failed, Report, Retry, Sent, Skipped
 from conversation_service.servicers.deliveries import delivery_to_proto
 from conversation_service.servicers.fields import (
     LONGEST_WAIT_SECONDS,
@@ -103,6 +103,8 @@ def _report(request: pb.ReportDeliveryRequest) -> Report:
             return Retry(required_text("retry.reason", retry.reason, MAX_REASON), seconds, retry.is_unclear)
         case "failed":
             return Failed(required_text("failed.reason", request.failed.reason, MAX_REASON))
+        case "skipped":
+            return Skipped(required_text("skipped.reason", request.skipped.reason, MAX_REASON))
         case _:
             raise InvalidArgument(field="report", problem="is required")
 

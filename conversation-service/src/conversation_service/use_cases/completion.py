@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from conversation_service.adapters import delivery_lease, delivery_rows, outbox_rows, outcomes, turn_rows
-from conversation_service.adapters.conversations import change_floor, lock_conversation
+from conversation_service.adapters.conversations import lock_conversation
 from conversation_service.adapters.delivery_lease import Leased
 from conversation_service.adapters.turn_rows import TurnRecord
 from conversation_service.domain.conversation import Conversation, Outcome
-from conversation_service.domain.deliveries import FLOOR_CHANGED, Delivery, DeliveryKind, DeliveryState
+from conversation_service.domain.deliveries import FLOOR_CHANGED, MESSAGE_LANE, Delivery, DeliveryKind, DeliveryState
 from conversation_service.domain.floor import Escalated, Priority
 from conversation_service.domain.ingest import due_at
 from conversation_service.domain.turns import (
@@ -29,7 +29,7 @@ from conversation_service.domain.turns import (
     reasons_of,
     result_of,
 )
-from conversation_service.use_cases.account_rules import account_of, sending_rules
+from conversation_service.use_cases.account_rules import account_of, escalator_of, sending_rules
 from conversation_service.use_cases.ingest import rules_of
 from kommomesh_runtime.accounts import Accounts
 from kommomesh_runtime.errors import InvalidArgument
@@ -110,7 +110,8 @@ class Completer:
         outcomes.mark_read(connection, held.read, held.turn.id, completion.analysis)
         deliveries = self._carry_out(connection, now, held, decision)
         leased = self._outbox(connection, now, held.conversation, deliveries, completion.worker_id)
-        is_left = len(deliveries) > len(leased)
+        # An escalation has actions to carry out, which nobody is handed.
+        is_left = len(deliveries) > len(leased) or isinstance(decision, Escalate)
         return Completed(result_of(decision), leased, is_turn_due=bool(held.newer), is_delivery_due=is_left)
 
     def _carry_out(self, connection: Connection, now: datetime, held: _Held, decision: Decision) -> list[Delivery]:
@@ -125,7 +126,8 @@ class Completer:
     def _escalate(self, connection: Connection, now: datetime, held: _Held, decision: Escalate) -> list[Delivery]:
         outcomes.decide_read(connection, held.read, Outcome.HANDED_TO_PERSON, decision.reason_code)
         event = Escalated(decision.reason or decision.reason_code, Priority(decision.priority), decision.is_failure)
-        escalated = change_floor(connection, held.conversation, event, now)
+        escalator = escalator_of(self.accounts, self.new_id)
+        escalated = escalator.escalate(connection, held.conversation, event, now, turn_id=held.turn.id)
         _drop_waiting(connection, now, held.conversation.id)
         return self._write(held, escalated, DeliveryKind.NOTICE, Answer(decision.notice_parts), now)
 
@@ -171,8 +173,9 @@ class Completer:
             return ()
         # Read again: an escalation has changed the floor that the notice leaves under.
         current = lock_conversation(connection, conversation.id)
-        rules = sending_rules(self.accounts)
-        return delivery_lease.lease_heads(connection, [current], rules, self.new_id, now).leased
+        rules = sending_rules(self.accounts, self.new_id)
+        lanes = [(current.id, MESSAGE_LANE)]
+        return delivery_lease.lease_heads(connection, {current.id: current}, lanes, rules, self.new_id, now).leased
 
     def _free(self, connection: Connection, now: datetime, work: Work, newer: Sequence[datetime]) -> None:
         if not newer:
@@ -226,4 +229,4 @@ def _drop_waiting(connection: Connection, now: datetime, conversation_id: UUID) 
         if not delivery.forced:
             delivery_rows.drop(connection, delivery, now)
     if not outbox_rows.has_pending(connection, conversation_id):
-        outbox_rows.delete_work(connection, [conversation_id])
+        outbox_rows.delete_work(connection, [(conversation_id, MESSAGE_LANE)])

@@ -55,7 +55,7 @@ class IngestUseCases:
 
     Args:
         store: the database.
-        accounts: the accounts that are served; items of others are rejected.
+        accounts: the accounts that are served; items of others are not stored.
         most_items: items a transaction; a call is never divided, so one may be larger.
         limit_seconds: a call that takes longer has failed.
         new_id: makes ids, each greater than the one before; None means by the clock.
@@ -72,7 +72,7 @@ class IngestUseCases:
     ) -> None:
         self._store = store
         self._accounts = accounts
-        self._rules = {account.id: rules_of(account) for account in accounts}
+        self._rules: dict[str, tuple[Account, Rules]] = {}
         self._most_items = most_items
         self._limit_seconds = limit_seconds
         self._new_id = new_id or TimeOrderedIds(_milliseconds, secrets.randbits)
@@ -150,10 +150,16 @@ class IngestUseCases:
             clean = cleaned(item)
         except ItemRejected as problem:
             return IngestResult(IngestOutcome.REJECTED, error=str(problem))
-        rules = self._rules.get(clean.account_id)
-        if rules is None:
-            return IngestResult(IngestOutcome.REJECTED, error=UNKNOWN_ACCOUNT)
-        return Entry(clean, rules, self._new_id(), self._new_id())
+        account = self._accounts.find(clean.account_id)
+        if account is None:
+            return IngestResult(IngestOutcome.ACCOUNT_UNKNOWN, error=UNKNOWN_ACCOUNT)
+        return Entry(clean, self._rules_of(account), self._new_id(), self._new_id())
+
+    def _rules_of(self, account: Account) -> Rules:
+        known = self._rules.get(account.id)
+        if known is None or known[0] is not account:
+            known = self._rules[account.id] = (account, rules_of(account))
+        return known[1]
 
     async def _store_entries(self, entries: Sequence[Entry]) -> list[IngestResult]:
         def store_all(connection: Connection, now: datetime) -> list[IngestResult]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from conversation_service.adapters import delivery_lease, outbox_rows, outcomes
 from conversation_service.adapters.conversations import find_conversations, lock_conversation
 from conversation_service.adapters.delivery_lease import Leased
+from conversation_service.adapters.outbox_rows import LaneKey
 from conversation_service.adapters.rate_rows import exhausted_accounts
 from conversation_service.adapters.requests import claim_request
 from conversation_service.adapters.store import Store
@@ -26,7 +27,7 @@ from conversation_service.domain.deliveries import (
     PersonHasFloor,
     Report,
 )
-from conversation_service.use_cases.account_rules import sending_rules
+from conversation_service.use_cases.account_rules import escalator_of, sending_rules
 from conversation_service.use_cases.long_poll import Look, long_poll
 from conversation_service.use_cases.reports import Reporter
 from kommomesh_runtime.accounts import Accounts
@@ -100,7 +101,7 @@ class OutboxUseCases:
             DeliveryNotFound: no delivery has the id.
             DeliveryLeaseLost: another worker holds it, and the report is no success.
         """
-        reporter = Reporter(self.random(), self.max_attempts)
+        reporter = Reporter(self.random(), self.max_attempts, escalator_of(self.accounts, self.new_id))
 
         def work(connection: Connection, now: datetime) -> Reported:
             found, conversation = _lock(connection, delivery_id)
@@ -108,8 +109,10 @@ class OutboxUseCases:
             if delivery.state is DeliveryState.PENDING:
                 return Reported(delivery)
             is_wanted = bool(worker_id) and delivery.state is DeliveryState.SENT
-            following = self._next(connection, conversation.id, now) if is_wanted else None
-            is_more_due = following is None and outbox_rows.has_pending(connection, conversation.id)
+            following = self._next(connection, (conversation.id, found.lane), now) if is_wanted else None
+            is_left = following is None and outbox_rows.has_pending(connection, conversation.id, found.lane)
+            # What is given up may have called a person, and there are actions to carry out then.
+            is_more_due = is_left or delivery.state is DeliveryState.DEAD
             return Reported(delivery, following, is_more_due)
 
         reported = await self.store.write(work)
@@ -143,13 +146,13 @@ class OutboxUseCases:
         return replayed
 
     def _lease(self, connection: Connection, now: datetime, *, maximum: int, exhausted: dict[str, datetime]) -> _Round:
-        rules = sending_rules(self.accounts)
+        rules = sending_rules(self.accounts, self.new_id)
         without = exhausted_accounts(connection, rules.limit_of, now) | exhausted
-        due = outbox_rows.due_conversations(connection, now, without, maximum)
-        free = lock_free(connection, due) if due else set()
+        due = outbox_rows.due_lanes(connection, now, without, maximum)
+        free = lock_free(connection, list({conversation_id for conversation_id, _ in due})) if due else set()
         conversations = find_conversations(connection, free) if free else {}
-        ordered = [conversations[key] for key in due if key in free]
-        seen = delivery_lease.lease_heads(connection, ordered, rules, self.new_id, now)
+        lanes = [key for key in due if key[0] in free]
+        seen = delivery_lease.lease_heads(connection, conversations, lanes, rules, self.new_id, now)
         without |= seen.exhausted
         if seen.leased:
             return _Round(Look(seen.leased), without)
@@ -157,14 +160,13 @@ class OutboxUseCases:
         next_seconds = min(((at - now).total_seconds() for at in times if at is not None), default=None)
         return _Round(Look((), next_seconds), exhausted | seen.exhausted)
 
-    def _next(self, connection: Connection, conversation_id: UUID, now: datetime) -> Leased | None:
-        work = outbox_rows.lock_work(connection, conversation_id)
+    def _next(self, connection: Connection, key: LaneKey, now: datetime) -> Leased | None:
+        work = outbox_rows.lock_work(connection, *key)
         if work is None or work.due_at > now:
             return None
-        current = lock_conversation(connection, conversation_id)
-        leased = delivery_lease.lease_heads(
-            connection, [current], sending_rules(self.accounts), self.new_id, now
-        ).leased
+        current = lock_conversation(connection, key[0])
+        rules = sending_rules(self.accounts, self.new_id)
+        leased = delivery_lease.lease_heads(connection, {current.id: current}, [key], rules, self.new_id, now).leased
         return leased[0] if leased else None
 
 
@@ -183,7 +185,7 @@ def _replay(connection: Connection, now: datetime, delivery_id: UUID, request_id
         return delivery
     if delivery.state is not DeliveryState.DEAD:
         raise DeliveryNotDead(delivery_id=str(delivery.id), state=delivery.state.value)
-    if not (force or conversation.floor.is_with_bot):
+    if not (force or delivery.kind.is_action or conversation.floor.is_with_bot):
         raise PersonHasFloor(delivery_id=str(delivery.id))
     sequence = conversation.delivery_sequence + 1
     replayed = replace(
@@ -191,8 +193,9 @@ def _replay(connection: Connection, now: datetime, delivery_id: UUID, request_id
         state=DeliveryState.PENDING,
         # Behind what waits: it would overtake a delivery that a worker may hold.
         sequence=sequence,
-        floor_number=conversation.floor.number,
-        forced=force,
+        # An action keeps the number of its hand-over, of which it is the one of its kind.
+        floor_number=delivery.floor_number if delivery.kind.is_action else conversation.floor.number,
+        forced=force or delivery.kind.is_action,
         attempt_count=0,
         # Somebody has just said that it is still worth sending: its age counts from here.
         first_unread_at=now,
@@ -200,5 +203,5 @@ def _replay(connection: Connection, now: datetime, delivery_id: UUID, request_id
     )
     outcomes.set_delivery_sequence(connection, conversation.id, sequence)
     outbox_rows.save_deliveries(connection, [replayed])
-    outbox_rows.add_work(connection, conversation.id, conversation.account_id, now)
+    outbox_rows.add_work(connection, conversation.id, conversation.account_id, now, replayed.lane)
     return replayed

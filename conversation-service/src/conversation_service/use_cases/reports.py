@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from conversation_service.adapters import outbox_rows
-from conversation_service.adapters.delivery_rows import advance, give_up, settle
+from conversation_service.adapters.delivery_rows import advance, give_up, settle, skip
+from conversation_service.adapters.escalation import Escalator
 from conversation_service.adapters.outbox_rows import DeliveryWork
 from conversation_service.domain.backoff import backoff_seconds
 from conversation_service.domain.conversation import Conversation
@@ -20,6 +21,7 @@ from conversation_service.domain.deliveries import (
     Report,
     Retry,
     Sent,
+    Skipped,
     is_given_up,
     unclear_after_retry,
 )
@@ -32,10 +34,12 @@ class Reporter:
     Args:
         jitter: a random number, 0 to 1, for the backoff.
         max_attempts: attempts after which a delivery is given up.
+        escalator: calls a person for what is given up.
     """
 
     jitter: float
     max_attempts: int
+    escalator: Escalator
 
     def report(
         self,
@@ -53,14 +57,16 @@ class Reporter:
             return settle(connection, delivery, report, now)
         if delivery.state is not DeliveryState.PENDING:
             return delivery
-        work = outbox_rows.lock_work(connection, conversation.id)
+        work = outbox_rows.lock_work(connection, conversation.id, delivery.lane)
         if work is None or (work.delivery_id, work.lease_id) != (delivery.id, lease_id):
             raise DeliveryLeaseLost(delivery_id=str(delivery.id))
         if work.leased_until is None:
             # The same report came before: the work keeps the name of its last lease until the next one.
             return delivery
-        if isinstance(report, Failed) or is_given_up(delivery.attempt_count, self.max_attempts):
-            _, dead = give_up(connection, conversation, delivery, report.reason, now)
+        if isinstance(report, Skipped):
+            return skip(connection, delivery, report.reason, now)
+        if isinstance(report, Failed) or is_given_up(delivery, self.max_attempts):
+            _, dead = give_up(connection, conversation, delivery, report.reason, self.escalator, now)
             advance(connection, dead, now)
             return dead
         return self._again(connection, delivery, work, report, now)

@@ -62,10 +62,8 @@ class Keyring:
 
     def account_of_guide(self, account_id: str) -> Account | None:
         """Return the account when it takes the guide's webhook; None when it is unknown or closed."""
-        if account_id not in self.accounts:
-            return None
-        account = self.accounts.get(account_id)
-        return None if account.guide_webhook == "closed" else account
+        account = self.accounts.find(account_id)
+        return None if account is None or account.guide_webhook == "closed" else account
 
     def closed_webhooks(self, account: Account) -> dict[str, str]:
         """Return the webhooks of an account that take nothing, each with what it lacks."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gateway.worker import metrics, reports
+from gateway.worker import hand_offs, metrics, reports
 from gateway.worker.backoff import lease_seconds
 from gateway.worker.circuit import Circuit
 from gateway.worker.pace import Pace, keep_trying, unless
@@ -17,7 +17,6 @@ from kommomesh.conversation.v1.outbox_service_pb2 import (
     RetryReport,
     SentReport,
 )
-from kommomesh.kommo.v1.kommo_service_pb2 import SendMessageResponse
 from kommomesh_runtime.errors import RemoteError
 from kommomesh_runtime.logs import get_logger
 
@@ -85,18 +84,21 @@ class Deliverer:
         return await self._reported(leased, report)
 
     async def _sent(self, leased: LeasedDelivery, seconds: float) -> Report:
-        async def call() -> SendMessageResponse:
-            return await self.kommo.SendMessage(reports.send_request(leased), timeout=seconds - REPORT_MARGIN_SECONDS)
-
         try:
-            response = await unless(self.pace.hurry, call())
+            report = await unless(self.pace.hurry, self._asked(leased, seconds - REPORT_MARGIN_SECONDS))
         except RemoteError as error:
             self.circuit.record(error.code)
             return reports.of_error(error, was_unclear=leased.HasField("unclear_since_time"))
-        if response is None:
+        if report is None:
             return RetryReport(reason="worker_stopped", is_unclear=True)
         self.circuit.record("OK")
-        return reports.of_response(response)
+        return report
+
+    async def _asked(self, leased: LeasedDelivery, timeout: float) -> Report:
+        if hand_offs.is_action(leased):
+            request = hand_offs.hand_off_request(leased)
+            return hand_offs.of_hand_off(leased, await self.kommo.HandOff(request, timeout=timeout))
+        return reports.of_response(await self.kommo.SendMessage(reports.send_request(leased), timeout=timeout))
 
     async def _reported(self, leased: LeasedDelivery, report: Report) -> LeasedDelivery | None:
         """Report an attempt for as long as that counts, and return the next delivery that was handed over for it."""

@@ -4,6 +4,8 @@ from enum import Enum
 
 from kommomesh_runtime.errors import RemoteError
 
+# A new account reaches the services one after the other.
+ACCOUNT_UNKNOWN = "ACCOUNT_NOT_FOUND"
 AGAIN_CODES = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS"})
 
 
@@ -31,7 +33,7 @@ class DependencyFailed(Exception):
 
 def kind_of(error: RemoteError) -> Kind:
     """Return when the same call may succeed: later, perhaps at once (a bug met by chance), or never."""
-    if error.is_transient or error.code == "CANCELLED":
+    if error.is_transient or error.code == "CANCELLED" or error.reason == ACCOUNT_UNKNOWN:
         return Kind.LATER
     return Kind.AGAIN if error.code in AGAIN_CODES else Kind.NEVER
 

@@ -7,6 +7,7 @@ from kommomesh.conversation.v1.outbox_service_pb2 import (
     ReportDeliveryRequest,
     RetryReport,
     SentReport,
+    SkippedReport,
 )
 from kommomesh.kommo.v1 import kommo_service_pb2 as kommo
 from kommomesh_runtime.errors import RemoteError
@@ -17,7 +18,7 @@ from kommomesh_runtime.parsing import from_seconds
 UNCLEAR_CODES = AGAIN_CODES | {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED"}
 REFUSED_CODES = frozenset({"INVALID_ARGUMENT", "NOT_FOUND"})
 
-Report = SentReport | RetryReport | FailedReport
+Report = SentReport | RetryReport | FailedReport | SkippedReport
 
 
 def send_request(leased: LeasedDelivery) -> kommo.SendMessageRequest:
@@ -87,6 +88,7 @@ def report_request(leased: LeasedDelivery, report: Report, worker_id: str) -> Re
         sent=report if isinstance(report, SentReport) else None,
         retry=report if isinstance(report, RetryReport) else None,
         failed=report if isinstance(report, FailedReport) else None,
+        skipped=report if isinstance(report, SkippedReport) else None,
         worker_id=worker_id,
     )
 
@@ -98,5 +100,7 @@ def outcome_of(report: Report) -> str:
             return "sent"
         case FailedReport():
             return "failed"
+        case SkippedReport():
+            return "skipped"
         case _:
             return "unclear" if report.is_unclear else "retry"

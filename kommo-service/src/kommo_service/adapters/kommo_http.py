@@ -50,22 +50,27 @@ class Request:
     query: Mapping[str, str] | None = None
 
 
-@asynccontextmanager
-async def open_client() -> AsyncIterator[httpx.AsyncClient]:
-    """Open the connections of one account.
+def new_client() -> httpx.AsyncClient:
+    """Return the connections of one account, to be closed by the caller.
 
     Redirects are not followed: they would carry the token, and the message, to another host. No cookie is kept:
     the token alone says who asks.
     """
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     limits = httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=KEEPALIVE_SECONDS)
-    async with httpx.AsyncClient(
+    return httpx.AsyncClient(
         limits=limits,
         follow_redirects=False,
         trust_env=False,
         cookies=no_cookies,
         headers={"User-Agent": USER_AGENT},
-    ) as client:
+    )
+
+
+@asynccontextmanager
+async def open_client() -> AsyncIterator[httpx.AsyncClient]:
+    """Give the connections of one account while inside."""
+    async with new_client() as client:
         yield client
 
 

@@ -29,10 +29,15 @@ class Rest:
         """Return the answer of a reading."""
         return await self._ask(Use.READ, operation, "GET", path, b"", query)
 
-    async def post(self, operation: str, path: str, body: Mapping[str, Any]) -> Answer | Failure:
+    async def post(
+        self, operation: str, path: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    ) -> Answer | Failure:
+        """Return the answer of an addition."""
+        return await self._ask(Use.SEND, operation, "POST", path, _json(body), None)
+
+    async def patch(self, operation: str, path: str, body: Mapping[str, Any]) -> Answer | Failure:
         """Return the answer of a change."""
-        content = json.dumps(body, ensure_ascii=False).encode()
-        return await self._ask(Use.SEND, operation, "POST", path, content, None)
+        return await self._ask(Use.SEND, operation, "PATCH", path, _json(body), None)
 
     async def _ask(
         self, use: Use, operation: str, method: str, path: str, body: bytes, query: Mapping[str, str] | None
@@ -49,3 +54,7 @@ class Rest:
             if isinstance(answer, Failure) or answer.status != 401:
                 return answer
         return answer
+
+
+def _json(body: object) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode()

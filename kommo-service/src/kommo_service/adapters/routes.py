@@ -1,9 +1,11 @@
 """The routes of all accounts: transports opened once, with connections and limits of their own."""
 
+import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from ipaddress import ip_address
@@ -11,47 +13,31 @@ from ipaddress import ip_address
 import httpx
 
 from kommo_service.adapters.chats import Chats
-from kommo_service.adapters.kommo_http import KommoHttp, open_client
+from kommo_service.adapters.hand_off import HandOffs
+from kommo_service.adapters.kommo_http import KommoHttp, new_client
 from kommo_service.adapters.own_channel import OwnChannel
 from kommo_service.adapters.rest import Rest
 from kommo_service.adapters.talk_message import TalkMessage
 from kommo_service.domain.limiter import Limiter
 from kommo_service.domain.outcomes import Reason
 from kommo_service.domain.route import Route, Transport
-from kommomesh_runtime.accounts import Account, AccountNotFound
+from kommomesh_runtime.accounts import Account, Accounts, SecretName
 from kommomesh_runtime.logs import get_logger
+
+ROUTE_SECRETS: tuple[SecretName, ...] = ("access_token", "channel_secret")
+# A send ends with its lease, at most half a minute after it began.
+LONGEST_CALL_SECONDS = 60.0
+SWEEP_SECONDS = 30.0
 
 log = get_logger()
 
 
 class Routes:
-    """The route of each account."""
+    """The route of each account, as the accounts are now.
 
-    def __init__(self, routes: dict[str, Route]) -> None:
-        self._routes = routes
-
-    def get(self, account_id: str) -> Route:
-        """Return the route of an account.
-
-        Raises:
-            AccountNotFound: no configured account has the id.
-        """
-        found = self._routes.get(account_id)
-        if found is None:
-            raise AccountNotFound(account_id=account_id)
-        return found
-
-
-@asynccontextmanager
-async def open_routes(
-    accounts: Iterable[Account],
-    *,
-    settle_seconds: float,
-    now: Callable[[], datetime],
-    clock: Callable[[], float] = time.monotonic,
-    jitter: Callable[[], float] = random.random,
-) -> AsyncIterator[Routes]:
-    """Open the transports of the accounts; what an account lacks closes what needs it, and the log says so.
+    A route is opened when it is asked for, and anew when its account has changed or a secret that it lacked is there;
+    the limits of a host, and its rest after a refusal, outlive that. What an account lacks closes what needs it, and
+    the log says so.
 
     Args:
         accounts: the accounts.
@@ -60,25 +46,132 @@ async def open_routes(
         clock: returns seconds that only grow.
         jitter: returns 0 to 1.
     """
-    async with AsyncExitStack() as stack:
-        routes = {}
-        for account in accounts:
-            client = await stack.enter_async_context(open_client())
-            host = partial(_host, client, account, now, clock, jitter)
-            routes[account.id] = _route(account, host, settle_seconds, now)
-        yield Routes(routes)
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        *,
+        settle_seconds: float,
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._accounts = accounts
+        self._settle_seconds = settle_seconds
+        self._now = now
+        self._clock = clock
+        self._jitter = jitter
+        self._opened: dict[str, _Opened] = {}
+        self._left: list[_Opened] = []
+        self._limiters: dict[tuple[str, str], Limiter] = {}
+
+    def get(self, account_id: str) -> Route:
+        """Return the route of an account.
+
+        Raises:
+            AccountNotFound: no configured account has the id.
+        """
+        return self._current(account_id).route
+
+    def hand_offs(self, account_id: str) -> HandOffs | Reason:
+        """Return what carries out hand-overs in an account, or why nothing can.
+
+        Raises:
+            AccountNotFound: no configured account has the id.
+        """
+        return self._current(account_id).hand_offs
+
+    def _current(self, account_id: str) -> "_Opened":
+        account = self._accounts.get(account_id)
+        secrets = tuple(bool(account.secret(name)) for name in ROUTE_SECRETS)
+        opened = self._opened.get(account_id)
+        if opened is None or opened.account is not account or opened.secrets != secrets:
+            if opened:
+                self._leave(opened)
+            opened = self._opened[account_id] = self._open(account, secrets)
+        return opened
+
+    def hosts(self, account_id: str) -> Callable[[str], KommoHttp]:
+        """Return what opens a host of an account, over its connections and within its limits.
+
+        Raises:
+            AccountNotFound: no configured account has the id.
+        """
+        self.get(account_id)
+        opened = self._opened[account_id]
+        return partial(self._host, opened.client, opened.account)
+
+    def _open(self, account: Account, secrets: tuple[bool, ...]) -> "_Opened":
+        client = new_client()
+        host = partial(self._host, client, account)
+        route = _route(account, host, self._settle_seconds, self._now)
+        rest = _rest(account, host)
+        hand_offs = rest if isinstance(rest, Reason) else HandOffs(rest, self._settle_seconds, self._now)
+        return _Opened(account, secrets, client, route, hand_offs)
+
+    def _host(self, client: httpx.AsyncClient, account: Account, base_url: str) -> KommoHttp:
+        limiter = self._limiters.get((account.id, base_url))
+        if limiter is None or limiter.rate != account.requests_per_second:
+            limiter = self._limiters[account.id, base_url] = Limiter(account.requests_per_second)
+        return KommoHttp(client, base_url, account.id, limiter, now=self._now, clock=self._clock, jitter=self._jitter)
+
+    def _leave(self, opened: "_Opened") -> None:
+        opened.left_at = self._clock()
+        self._left.append(opened)
+
+    async def sweep(self) -> None:
+        """Close the connections of accounts that are gone, and of former routes, once no call can use them any more."""
+        for account_id in [one for one in self._opened if one not in self._accounts]:
+            self._leave(self._opened.pop(account_id))
+        over = self._clock() - LONGEST_CALL_SECONDS
+        done = [one for one in self._left if one.left_at <= over]
+        self._left = [one for one in self._left if one.left_at > over]
+        for one in done:
+            await one.client.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for one in (*self._opened.values(), *self._left):
+            await one.client.aclose()
 
 
-def _host(
-    client: httpx.AsyncClient,
-    account: Account,
+@dataclass(slots=True)
+class _Opened:
+    account: Account
+    secrets: tuple[bool, ...]
+    client: httpx.AsyncClient
+    route: Route
+    hand_offs: HandOffs | Reason
+    left_at: float = 0.0
+
+
+async def _sweep_again_and_again(routes: Routes) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        await routes.sweep()
+
+
+@asynccontextmanager
+async def open_routes(
+    accounts: Accounts,
+    *,
+    settle_seconds: float,
     now: Callable[[], datetime],
-    clock: Callable[[], float],
-    jitter: Callable[[], float],
-    base_url: str,
-) -> KommoHttp:
-    limiter = Limiter(account.requests_per_second)
-    return KommoHttp(client, base_url, account.id, limiter, now=now, clock=clock, jitter=jitter)
+    clock: Callable[[], float] = time.monotonic,
+    jitter: Callable[[], float] = random.random,
+) -> AsyncIterator[Routes]:
+    """Give the routes of the accounts while inside; see `Routes`."""
+    routes = Routes(accounts, settle_seconds=settle_seconds, now=now, clock=clock, jitter=jitter)
+    for account in accounts:
+        routes.get(account.id)
+    sweeper = asyncio.create_task(_sweep_again_and_again(routes), name="routes-sweeper")
+    try:
+        yield routes
+    finally:
+        sweeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await sweeper
+        await routes.aclose()
 
 
 def _route(
@@ -96,15 +189,19 @@ def _route(
     return Route(tuple(opened), tuple(closed), settle_seconds, now)
 
 
-def _talk_message(
-    account: Account, host: Callable[[str], KommoHttp], now: Callable[[], datetime]
-) -> Transport | Reason:
+def _rest(account: Account, host: Callable[[str], KommoHttp]) -> Rest | Reason:
     if account.authorization == "oauth":
         return Reason.OAUTH_UNSUPPORTED
     if not account.secret("access_token"):
         return Reason.TOKEN_MISSING
-    rest = Rest(host(account.kommo_base_url), partial(account.secret, "access_token"))
-    return TalkMessage(rest, _is_loopback(account.kommo_base_url), now)
+    return Rest(host(account.kommo_base_url), partial(account.secret, "access_token"))
+
+
+def _talk_message(
+    account: Account, host: Callable[[str], KommoHttp], now: Callable[[], datetime]
+) -> Transport | Reason:
+    rest = _rest(account, host)
+    return rest if isinstance(rest, Reason) else TalkMessage(rest, _is_loopback(account.kommo_base_url), now)
 
 
 def _own_channel(account: Account, host: Callable[[str], KommoHttp], now: Callable[[], datetime]) -> Transport | Reason:

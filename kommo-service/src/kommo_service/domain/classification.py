@@ -79,6 +79,13 @@ _TALK_REFUSALS: Mapping[int, Reason] = {
     404: Reason.TALK_NOT_FOUND,
     422: Reason.TALK_CLOSED,
 }
+_CHANGE_REFUSALS: Mapping[int, Reason] = {
+    400: Reason.INVALID_ACTION,
+    401: Reason.TOKEN_REFUSED,
+    403: Reason.SCOPE_MISSING,
+    404: Reason.ENTITY_NOT_FOUND,
+    422: Reason.INVALID_ACTION,
+}
 _CHANNEL_REFUSALS: Mapping[int, Reason] = {
     400: Reason.INVALID_TEXT,
     401: Reason.SIGNATURE_REFUSED,
@@ -118,6 +125,35 @@ def of_channel_send(answer: Answer | Failure) -> Outcome:
     if _is_drift(answer):
         return TryAnotherWay(Reason.CLOCK_DRIFT)
     return TryAnotherWay(_CHANNEL_REFUSALS.get(answer.status, Reason.UNEXPECTED_ANSWER))
+
+
+def of_change(answer: Answer | Failure, name: str) -> Outcome:
+    """Return what became of an addition to the CRM, or of a change there.
+
+    Args:
+        answer: what came.
+        name: the list of the answer that names what was added, such as `notes`.
+
+    Source: Kommo, notes, tasks and leads; errors of the REST API.
+    """
+    shared = _of_any(answer)
+    if shared is not None:
+        return shared
+    assert isinstance(answer, Answer)
+    if answer.status == 402:
+        return TryAnotherWay(_payment_reason(answer.detail))
+    if 200 <= answer.status < 300:
+        added = answer.embedded(name)
+        return Sent(_ids(added[0].get("id")) if added else ())
+    return TryAnotherWay(_CHANGE_REFUSALS.get(answer.status, Reason.UNEXPECTED_ANSWER))
+
+
+def of_rest_lookup(answer: Answer | Failure) -> Outcome | None:
+    """Return what a failed look into the CRM means for an action not carried out yet; None when it worked.
+
+    What does not exist (404, or 204 without a body) is an answer too.
+    """
+    return _of_lookup(answer, _CHANGE_REFUSALS)
 
 
 def is_refusal_of_content(answer: Answer | Failure) -> bool:

@@ -38,6 +38,10 @@ class Reason(StrEnum):
     NOT_SETTLED = "not_settled"
     PARTLY_SENT = "partly_sent"
     IN_PROGRESS = "in_progress"
+    NO_ENTITY = "no_entity"
+    NO_LEAD = "no_lead"
+    ENTITY_NOT_FOUND = "entity_not_found"
+    INVALID_ACTION = "invalid_action"
 
 
 @dataclass(frozen=True, slots=True)

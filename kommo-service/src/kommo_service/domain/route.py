@@ -80,14 +80,14 @@ class Route:
         for transport in self.transports:
             finding = await transport.find(message)
             if not isinstance(finding, Progress):
-                return Delivered(_repeated(finding), transport.name)
+                return Delivered(repeated(finding), transport.name)
             if finding.pieces:
                 return await self._continue(transport, message, finding)
         wait = self._unsettled_seconds(message.unclear_since)
         if wait > 0:
             return Delivered(Unclear(wait, Reason.NOT_SETTLED), "")
         delivered = await self._send(message)
-        return Delivered(_repeated(delivered.outcome), delivered.transport)
+        return Delivered(repeated(delivered.outcome), delivered.transport)
 
     async def _send(self, message: Message) -> Delivered:
         reasons = list(self.closed)
@@ -103,13 +103,13 @@ class Route:
         return Delivered(TellPerson(most_telling(reasons)), last)
 
     async def _continue(self, transport: Transport, message: Message, progress: Progress) -> Delivered:
-        return Delivered(_repeated(await transport.send(message, progress)), transport.name)
+        return Delivered(repeated(await transport.send(message, progress)), transport.name)
 
     def _unsettled_seconds(self, since: datetime) -> float:
         return self.settle_seconds - (self.now() - since).total_seconds()
 
 
-def _repeated(outcome: Outcome) -> FinalOutcome:
+def repeated(outcome: Outcome) -> FinalOutcome:
     """Return an outcome as it stands for a message that may have reached Kommo before.
 
     "Kommo has not got it" would let the next attempt send without reading back, so it stays unclear.

@@ -1,21 +1,31 @@
 """The accounts that a mesh serves: one TOML file each, or one made from the variables of a Kommo integration guide."""
 
 import os
+import re
+import threading
+import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from kommomesh_runtime.errors import NotFound
+from kommomesh_runtime.handoff import HandoffSettings
+from kommomesh_runtime.logs import get_logger
+from kommomesh_runtime.watched_folder import WatchedFolder
 
-SECRET_NAMES = ("webhook_secret", "access_token", "channel_secret", "client_secret", "guide_secret")
 SecretName = Literal["webhook_secret", "access_token", "channel_secret", "client_secret", "guide_secret"]
+SECRET_NAMES: tuple[SecretName, ...] = get_args(SecretName)
 Transport = Literal["talk_message", "own_channel"]
 
 LOCAL_ACCOUNT_ID = "12345"
 SIMULATOR_URL = "http://127.0.0.1:8090"
+RELOAD_SECONDS = 2.0
+PUBLIC_URL = r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?"
+
+log = get_logger()
 
 
 class AccountNotFound(NotFound):
@@ -26,7 +36,17 @@ class AccountNotFound(NotFound):
 
 
 class AccountsInvalid(Exception):
-    """An account file cannot be used; the text names file, field and problem."""
+    """An account file cannot be used.
+
+    Args:
+        file: the file, or the directory of all of them.
+        problem: what is wrong.
+        field: where in it; empty when it is the file as a whole.
+    """
+
+    def __init__(self, file: Path, problem: str, field: str = "") -> None:
+        super().__init__(f"{file}: {field}: {problem}" if field else f"{file}: {problem}")
+        self.file, self.field, self.problem = file, field, problem
 
 
 class _Frozen(BaseModel):
@@ -90,9 +110,11 @@ class Account(_Frozen):
     guide_webhook: Literal["closed", "open", "signed"] = "closed"
     kommo_base_url: str = ""
     chats_base_url: str = ""
+    public_url: str = Field(default="", pattern=f"^({PUBLIC_URL})?$")
     integration_id: str = ""
     channel: ChannelConfig | None = None
     user_amojo_ids: tuple[str, ...] = ()
+    handoff: HandoffSettings = Field(default_factory=HandoffSettings)
     secrets: Mapping[SecretName, tuple[SecretRef, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -135,24 +157,97 @@ class Accounts:
         Raises:
             AccountNotFound: none has the id.
         """
-        found = self._accounts.get(account_id)
+        found = self.find(account_id)
         if found is None:
             raise AccountNotFound(account_id=account_id)
         return found
 
+    def find(self, account_id: str) -> Account | None:
+        """Return the account; None when none has the id."""
+        return self._now().get(account_id)
+
     def __contains__(self, account_id: str) -> bool:
-        return account_id in self._accounts
+        return account_id in self._now()
 
     def __iter__(self) -> Iterator[Account]:
-        return iter(self._accounts.values())
+        return iter(self._now().values())
 
     def __len__(self) -> int:
-        return len(self._accounts)
+        return len(self._now())
+
+    def _now(self) -> Mapping[str, Account]:
+        return self._accounts
 
 
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    return f"{'.'.join(str(part) for part in problem['loc']) or 'account'}: {problem['msg']}"
+class ReloadingAccounts(Accounts):
+    """The accounts of a directory, as its files are now.
+
+    Whoever asks looks at the files first, unless somebody did a moment ago, so that no service has to be restarted or
+    to run a task for it. An account that did not change stays the same object: caches may compare by identity.
+
+    Args:
+        directory: one TOML file an account.
+        reload_seconds: least time between two looks.
+        clock: returns seconds that only grow.
+
+    Raises:
+        AccountsInvalid: a file cannot be used, or two name the same account; later this is logged, and what was good
+            stays.
+    """
+
+    def __init__(
+        self, directory: Path, reload_seconds: float = RELOAD_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._folder = WatchedFolder(directory, "*.toml", load_account, AccountsInvalid, _on_refused_at_start)
+        self._folder.look()
+        super().__init__(_by_id(self._folder.values, {}, _on_refused_at_start))
+        self._folder.on_refused = _on_refused
+        self._reload_seconds = reload_seconds
+        self._clock = clock
+        self._looked_at = clock()
+        self._lock = threading.Lock()
+
+    def _now(self) -> Mapping[str, Account]:
+        if self._clock() - self._looked_at >= self._reload_seconds and self._lock.acquire(blocking=False):
+            try:
+                self._look()
+                self._looked_at = self._clock()
+            finally:
+                self._lock.release()
+        return self._accounts
+
+    def _look(self) -> None:
+        if not self._folder.look():
+            return
+        old = self._accounts
+        self._accounts = new = _by_id(self._folder.values, old, _on_refused)
+        for account_id in sorted(new.keys() | old.keys()):
+            if account_id not in new:
+                log.info("account.closed", account_id=account_id)
+            elif new[account_id] is not old.get(account_id):
+                log.info("account.loaded", account_id=account_id)
+
+
+def _on_refused_at_start(_path: Path, error: Exception) -> None:
+    raise error
+
+
+def _on_refused(path: Path, error: Exception) -> None:
+    assert isinstance(error, AccountsInvalid)
+    log.error("account.rejected", file=str(path), field=error.field, problem=error.problem)
+
+
+def _by_id(
+    files: Mapping[Path, Account], served: Mapping[str, Account], on_refused: Callable[[Path, Exception], None]
+) -> dict[str, Account]:
+    found: dict[str, Account] = {}
+    # A second file that names a served account must not take its place.
+    for path, account in sorted(files.items(), key=lambda item: served.get(item[1].id) is not item[1]):
+        if account.id in found:
+            on_refused(path, AccountsInvalid(path, f"account {account.id} is named by another file too", "id"))
+        else:
+            found[account.id] = account
+    return found
 
 
 def load_account(path: Path) -> Account:
@@ -162,15 +257,28 @@ def load_account(path: Path) -> Account:
         AccountsInvalid: the file is not TOML, or a field is wrong.
     """
     try:
-        data = tomllib.loads(path.read_text())
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
         account = Account.model_validate(data)
-    except tomllib.TOMLDecodeError as error:
-        raise AccountsInvalid(f"{path}: {error}") from None
+    except OSError as error:
+        raise AccountsInvalid(path, f"cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        raise AccountsInvalid(f"{path}: {_first_problem(error)}") from None
-    if account.profile and not account.profile.is_absolute():
-        return account.model_copy(update={"profile": (path.parent / account.profile).resolve()})
-    return account
+        problem = error.errors()[0]
+        field = ".".join(str(part) for part in problem["loc"]) or "account"
+        raise AccountsInvalid(path, problem["msg"], field) from None
+    except UnicodeDecodeError:
+        raise AccountsInvalid(path, "is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise AccountsInvalid(path, str(error)) from None
+    return _with_paths_from(path.parent, account)
+
+
+def _with_paths_from(folder: Path, account: Account) -> Account:
+    def placed(ref: SecretRef) -> SecretRef:
+        return ref.model_copy(update={"file": folder / ref.file}) if ref.file else ref
+
+    secrets = {name: tuple(placed(ref) for ref in refs) for name, refs in account.secrets.items()}
+    profile = (folder / account.profile).resolve() if account.profile else None
+    return account.model_copy(update={"profile": profile, "secrets": secrets})
 
 
 def _refs(*variables: str) -> tuple[SecretRef, ...]:
@@ -186,6 +294,12 @@ def _guide_channel(environ: Mapping[str, str]) -> ChannelConfig | None:
     return ChannelConfig(scope_id=scope_id, channel_id=channel_id, amojo_id=amojo_id, bot_id=bot_id)
 
 
+def _public_url(webhook_url: str) -> str:
+    # Guides name the address of the webhook itself; one that is none must not keep the mesh from starting.
+    base = webhook_url.partition("/api/")[0]
+    return base if re.fullmatch(PUBLIC_URL, base) else ""
+
+
 def _business_dir(environ: Mapping[str, str]) -> Path | None:
     return Path(environ["MESH_BUSINESS_DIR"]).resolve() if environ.get("MESH_BUSINESS_DIR") else None
 
@@ -196,6 +310,7 @@ def account_from_guide(environ: Mapping[str, str]) -> Account:
     return Account(
         id=environ.get("KOMMO_ACCOUNT_ID", LOCAL_ACCOUNT_ID),
         subdomain=environ["KOMMO_ACCOUNT_SUBDOMAIN"],
+        public_url=_public_url(environ.get("KOMMO_WEBHOOK_URL", "")),
         integration_id=environ.get("KOMMO_INTEGRATION_ID", ""),
         profile=_business_dir(environ),
         transports=("own_channel", "talk_message") if channel else ("talk_message",),
@@ -237,6 +352,8 @@ def local_account(environ: Mapping[str, str]) -> Account:
 def load_accounts(directory: Path | None, environ: Mapping[str, str]) -> Accounts:
     """Return the accounts of a directory; without one, the guide's account, or else the local default.
 
+    Those of a directory follow its files: see `ReloadingAccounts`.
+
     Raises:
         AccountsInvalid: a file cannot be used, or two name the same account.
     """
@@ -244,11 +361,5 @@ def load_accounts(directory: Path | None, environ: Mapping[str, str]) -> Account
         one = account_from_guide(environ) if environ.get("KOMMO_ACCOUNT_SUBDOMAIN") else local_account(environ)
         return Accounts.of(one)
     if not directory.is_dir():
-        raise AccountsInvalid(f"{directory}: no such directory; MESH_ACCOUNTS_DIR names it")
-    found: dict[str, Account] = {}
-    for path in sorted(directory.glob("*.toml")):
-        account = load_account(path)
-        if account.id in found:
-            raise AccountsInvalid(f"{path}: account {account.id} is named by another file too")
-        found[account.id] = account
-    return Accounts(found)
+        raise AccountsInvalid(directory, "no such directory; MESH_ACCOUNTS_DIR names it")
+    return ReloadingAccounts(directory, float(environ.get("MESH_ACCOUNTS_RELOAD_SECONDS") or RELOAD_SECONDS))

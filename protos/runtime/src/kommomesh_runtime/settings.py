@@ -26,6 +26,9 @@ class MeshSettings(BaseSettings):
     accounts_dir: Path | None = Field(
         default=None, description="Directory with one TOML file an account; without it, KOMMO_… describes one account."
     )
+    accounts_reload_seconds: float = Field(
+        default=2.0, ge=0, le=60, description="Least time between two looks at the files of that directory."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="`auto` is pretty on a terminal and JSON elsewhere."

@@ -1,0 +1,83 @@
+"""`kommomesh accounts` as people run it: a table, JSON, exit codes, with and without a running mesh."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kommo_service.__main__ import open_service
+from kommo_service.settings import KommoSettings
+from kommo_simulator import RunningSimulator
+from kommomesh_runtime.accounts import Account, Accounts
+from kommomesh_runtime.server import running_server
+
+KOMMOMESH = Path(sys.executable).parent / "kommomesh"
+
+
+async def kommomesh(*arguments: str, **variables: str) -> tuple[int, str, str]:
+    """Run the command and return its exit code and what it printed."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MESH_", "KOMMO_"))}
+    process = await asyncio.create_subprocess_exec(
+        KOMMOMESH,
+        *arguments,
+        env={**clean, "COLUMNS": "200", **variables},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_given_the_local_account_when_checked_then_a_table_and_the_exit_code_say_what_is_wrong_until_it_is_fixed(
+    simulated: Callable[..., Any],
+) -> None:
+    async with simulated() as simulator:
+        place = {"MESH_SIMULATOR_URL": simulator.url}
+        status, out, _ = await kommomesh("accounts", "check", "test", **place)
+        assert (status, "PROBLEM" in out, "to repair." in out) == (1, True, True)
+        url = "http://127.0.0.1:8080"
+        status, out, _ = await kommomesh("accounts", "check", "12345", "--fix", "--public-url", url, **place)
+        assert (status, "Nothing to repair." in out) == (0, True)
+        status, out, err = await kommomesh("accounts", "check", "12345", "--json", **place)
+    assert (status, err) == (0, "")
+    assert {"check", "severity", "summary", "remedy"} == set(json.loads(out)[0])
+    assert "local-webhook-secret" not in out
+
+
+async def test_given_account_files_when_listed_and_an_unknown_one_checked_then_they_are_shown_and_it_is_refused(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.toml").write_text(
+        'id = "7"\nsubdomain = "uno"\n[secrets]\naccess_token = [{env = "TOKEN_OF_UNO"}]\n'
+    )
+    place = {"MESH_ACCOUNTS_DIR": str(tmp_path), "TOKEN_OF_UNO": "s3cret-t0ken"}
+    status, out, _ = await kommomesh("accounts", "list", "--json", **place)
+    row = json.loads(out)[0]
+    assert (status, row["id"], row["subdomain"], row["secrets"]) == (0, "7", "uno", "access_token")
+    assert "s3cret-t0ken" not in out
+    status, _, err = await kommomesh("accounts", "check", "99", **place)
+    assert (status, "99 is not configured" in err) == (1, True)
+    (tmp_path / "a.toml").write_text('id = "7"\n')
+    status, _, err = await kommomesh("accounts", "list", **place)
+    assert (status, "a.toml: subdomain" in err, "Traceback" in err) == (1, True, False)
+
+
+async def test_given_a_running_service_when_checked_by_its_address_then_its_findings_are_printed(
+    simulator: RunningSimulator, account_of: Callable[..., Account]
+) -> None:
+    settings = KommoSettings(port=0, drain_seconds=0, grace_seconds=1)
+    async with (
+        open_service(settings, Accounts.of(account_of(simulator))) as service,
+        running_server([service], settings) as running,
+    ):
+        address = f"127.0.0.1:{running.port}"
+        status, out, err = await kommomesh("accounts", "check", "12345", "--address", address, "--json")
+        found = {one["check"]: one["severity"] for one in json.loads(out)}
+        assert (status, err, found["webhook"], found["account"]) == (1, "", "problem", "ok")
+        status, _, err = await kommomesh("accounts", "check", "99", "--address", address)
+        assert (status, "99 is not configured" in err) == (1, True)
