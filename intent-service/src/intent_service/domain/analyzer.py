@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from intent_service.domain.text import Spellings, normalise
 from kommomesh_runtime.errors import InvalidArgument
 
 DEFAULT_LOCALE = "es-AR"
+VECTOR_DIMENSIONS = 512
 RUNNERS_UP = 3
 # Nothing about language is certain, and a threshold of 1 can be used to switch an intent off.
 _MOST_CONFIDENT = 0.999
@@ -62,6 +63,16 @@ class Parts:
     reasons: Mapping[str, Mapping[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One message normalised, the same with typos corrected, its sentence vector and its probabilities."""
+
+    written: str
+    text: str
+    vector: NDArray[np.float32]
+    row: NDArray[np.float32]
+
+
 class Analyzer:
     """Tells what messages want and whether a person is needed."""
 
@@ -87,15 +98,31 @@ class Analyzer:
 
     def analyze_many(self, requests: Sequence[Request]) -> list[Analysis]:
         """Return one analysis for each request, in their order; their texts have passed `check_text`."""
-        texts = [self.prepared(request.text) for request in requests]
-        if not texts:
+        if not requests:
             return []
-        vectors = self._parts.encoder.encode([_for_encoder(text) for text in texts])
-        rows = self._parts.classifier.probabilities(texts, vectors)
+        normalised = [self.normalised(request.text) for request in requests]
+        prepared = [self._parts.speller.corrected(text) for text in normalised]
+        # Equal texts are classified once.
+        places = {text: place for place, text in enumerate(dict.fromkeys(prepared))}
+        compared = {text for request, text in zip(requests, prepared, strict=True) if _has_phrases(request.profile)}
+        rows, vectors = self._classified(list(places), compared)
         return [
-            self._analysis(request, text, vector, row)
-            for request, text, vector, row in zip(requests, texts, vectors, rows, strict=True)
+            self._analysis(request, _Reading(written, text, vectors[places[text]], rows[places[text]]))
+            for request, written, text in zip(requests, normalised, prepared, strict=True)
         ]
+
+    def _classified(
+        self, texts: Sequence[str], compared: Set[str]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return one row of probabilities for each text, and its sentence vector where one was needed, else zeros."""
+        classifier = self._parts.classifier
+        by_grams = classifier.by_grams(texts)
+        sure = classifier.is_sure(by_grams)
+        wanted = [place for place, text in enumerate(texts) if not sure[place] or text in compared]
+        vectors = np.zeros((len(texts), VECTOR_DIMENSIONS), dtype=np.float32)
+        if wanted:
+            vectors[wanted] = self._parts.encoder.encode([_for_encoder(texts[place]) for place in wanted])
+        return classifier.probabilities(by_grams, vectors), vectors
 
     def normalised(self, text: str) -> str:
         """Return the text normalised, typos and all."""
@@ -112,8 +139,9 @@ class Analyzer:
         columns = np.array([self._intents.index(intent) for intent, _ in rules.phrases], dtype=np.int64)
         return Profile(rules, texts, vectors, columns)
 
-    def _analysis(self, request: Request, text: str, vector: NDArray[np.float32], row: NDArray[np.float32]) -> Analysis:
-        row, matched = self._decided(request.profile, text, vector, row)
+    def _analysis(self, request: Request, reading: _Reading) -> Analysis:
+        text = reading.text
+        row, matched = self._decided(request.profile, reading)
         order = np.argsort(-row, kind="stable")
         ranked = [(self._intents[place], min(_MOST_CONFIDENT, float(row[place]))) for place in order[: RUNNERS_UP + 1]]
         intent, confidence = _above_threshold(ranked[0], request.profile)
@@ -126,18 +154,17 @@ class Analyzer:
             self._parts.languages.detect(request.text, text),
             sentiment_of(score),
             score,
-            self._escalation(request, text, intent, confidence, matched),
+            self._escalation(request, reading, intent, confidence, matched),
             matched,
         )
 
-    def _decided(
-        self, profile: Profile | None, text: str, vector: NDArray[np.float32], row: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    def _decided(self, profile: Profile | None, reading: _Reading) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        text = reading.text
         rules = self._parts.intent_rules.matches(text)
-        row = self._ruled(row, rules[:1])
+        row = self._ruled(reading.row, rules[:1])
         names = [rule.name for rule in rules]
         if profile is not None:
-            row, phrase = profile.adapted(row, text, vector)
+            row, phrase = profile.adapted(row, text, reading.vector)
             own = profile.rules.intent_rules.matches(text)
             row = self._ruled(row, own[:1])
             names = [rule.name for rule in own] + ([f"profile.phrase: {phrase}"] if phrase else []) + names
@@ -151,15 +178,16 @@ class Analyzer:
         return row
 
     def _escalation(
-        self, request: Request, text: str, intent: Intent, confidence: float, matched: tuple[str, ...]
+        self, request: Request, reading: _Reading, intent: Intent, confidence: float, matched: tuple[str, ...]
     ) -> Escalation:
+        text = reading.text
         turns = [Turn(said.role, normalise(said.text, self._parts.spellings)) for said in request.history[-12:]]
         reader = self._parts.failures
         failure = reader.failure(turns, text) if turns else Failure.NONE
         refusal = reader.refusal(turns, text)
         rules = request.profile.rules if request.profile else None
         decision, first = self._parts.decider.decide(
-            Situation((self.normalised(request.text), text), intent, confidence, matched, failure, refusal), rules
+            Situation((reading.written, text), intent, confidence, matched, failure, refusal), rules
         )
         if first is None or decision.reason_code is None:
             return decision
@@ -193,6 +221,10 @@ def _above_threshold(best: tuple[Intent, float], profile: Profile | None) -> tup
     if profile is not None and confidence < profile.rules.thresholds.get(intent, 0.0):
         return Intent.OTHER, confidence
     return intent, confidence
+
+
+def _has_phrases(profile: Profile | None) -> bool:
+    return profile is not None and bool(profile.texts)
 
 
 def _for_encoder(text: str) -> str:

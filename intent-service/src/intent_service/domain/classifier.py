@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from intent_service.domain.network import Network
 from intent_service.domain.ngrams import LinearModel
 
+# From this probability on the n-gram model decides alone: there the sentence vectors changed no decision.
+SURE = 0.9
+
 
 class Encoder(Protocol):
     """Makes sentence vectors."""
@@ -39,18 +42,28 @@ class Classifier:
     linear_share: float
     temperature: float
 
-    def probabilities(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def by_grams(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return one row of log-probabilities by the n-gram model alone for each normalised text."""
+        return log_softmax(self.linear.scores(texts))
+
+    def is_sure(self, by_grams: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Tell of each row whether the n-gram model needs no second opinion."""
+        sure: NDArray[np.bool_] = by_grams.max(axis=1) >= np.log(SURE)
+        return sure
+
+    def probabilities(self, by_grams: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return one row of probabilities for each text.
 
         Args:
-            texts: normalised texts.
-            vectors: their sentence vectors.
+            by_grams: what `by_grams` returned.
+            vectors: the sentence vectors of the texts; those of sure ones do not count.
         """
-        linear = log_softmax(self.linear.scores(texts))
-        network = log_softmax(self.network.scores(vectors))
-        joined = self.linear_share * linear + (1 - self.linear_share) * np.maximum(network, -14)
-        sharpened = (joined / self.temperature).astype(np.float32)
-        return np.exp(log_softmax(sharpened))
+        joined = by_grams.copy()
+        unsure = np.flatnonzero(~self.is_sure(by_grams))
+        if len(unsure):
+            network = np.maximum(log_softmax(self.network.scores(vectors[unsure])), -14)
+            joined[unsure] = self.linear_share * by_grams[unsure] + (1 - self.linear_share) * network
+        return np.exp(log_softmax((joined / self.temperature).astype(np.float32)))
 
 
 def log_softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
