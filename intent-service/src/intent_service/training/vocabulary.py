@@ -14,7 +14,7 @@ MOST = {"es": 90_000, "pt": 60_000, "en": 40_000}
 def common_words() -> list[str]:
     """Return the folded words of at least five letters, the most common first.
 
-    Source: https://pypi.org/project/pyspellchecker (its frequency lists come from film subtitles).
+    Source: the package `pyspellchecker` (its frequency lists come from film subtitles).
     """
     shares: dict[str, float] = {}
     for language, most in MOST.items():

@@ -1,6 +1,6 @@
 """Short sentences that only make sense after what was said before."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from llm_service.domain.asking import SURE, Act, Asking, Piece
@@ -54,8 +54,11 @@ def reckoned(asking: Asking, wish: Wish) -> Piece | None:
 
 def _is_size(asking: Asking, wish: Wish) -> bool:
     """Tell whether the number belongs to the name of a product of this kind, such as `4 galones`."""
-    wanted = (str(wish.count), stem(wish.of))
-    titles = ([stem(word) for word in words(row.title)] for row in (_siblings(asking) if wish.count else ()))
+    if not wish.count:
+        return False
+    wanted, products = (str(wish.count), stem(wish.of)), asking.knowledge.products
+    held = (sku for sku in _siblings(asking) if set(wanted) <= asking.knowledge.stems[sku])
+    titles = ([stem(word) for word in words(products[sku].name)] for sku in held)
     return any(wanted in pairwise(title) for title in titles)
 
 
@@ -69,11 +72,14 @@ def _holds(stems: frozenset[str], term: Term) -> bool:
     return any(alternative in stems for alternative, _ in term.alternatives)
 
 
-def _siblings(asking: Asking) -> list[Row]:
+def _siblings(asking: Asking) -> list[str]:
+    """Return the SKUs of everything that is what the products spoken of are."""
     kinds = dict.fromkeys(kind_of(row.title) for row in asking.context)
-    return [
-        product_row(asking.knowledge.products[sku]) for kind in kinds for sku in asking.knowledge.kinds.get(kind, ())
-    ]
+    return [sku for kind in kinds for sku in asking.knowledge.kinds.get(kind, ())]
+
+
+def _rows(asking: Asking, skus: Iterable[str]) -> list[Row]:
+    return [product_row(asking.knowledge.products[sku]) for sku in skus]
 
 
 def _common_words(rows: Sequence[Row]) -> frozenset[str]:
@@ -124,9 +130,9 @@ def _variant(asking: Asking, sentence: str, wish: Wish) -> Piece | None:
     among = [row for row in asking.context if all(_holds(stems[row.id], term) for term in terms)]
     if among and len(asking.context) > 1 and len(asking.context) < LONGEST_LIST:
         return _told(asking, among, terms, wish)
-    fitting = [row for row in _siblings(asking) if all(_holds(stems[row.id], term) for term in terms)]
+    fitting = [sku for sku in _siblings(asking) if all(_holds(stems[sku], term) for term in terms)]
     if fitting:
-        return _told(asking, _most_alike(asking, fitting), terms, wish)
+        return _told(asking, _most_alike(asking, _rows(asking, fitting)), terms, wish)
     return _nearest_variant(asking, sentence, terms)
 
 
@@ -135,11 +141,11 @@ def _nearest_variant(asking: Asking, sentence: str, terms: Sequence[Term]) -> Pi
     if any(kind_of(row.title) not in kinds for row in asking.knowledge.find_products(sentence, 1)):
         return None
     stems = asking.knowledge.stems
-    held = {row.id: sum(_holds(stems[row.id], term) for term in terms) for row in _siblings(asking)}
+    held = {sku: sum(_holds(stems[sku], term) for term in terms) for sku in _siblings(asking)}
     most = max(held.values(), default=0)
     if not most or len(terms) < 2:
         return None
-    rows = _most_alike(asking, [row for row in _siblings(asking) if held[row.id] == most])
+    rows = _most_alike(asking, _rows(asking, (sku for sku in held if held[sku] == most)))
     text, used = products_text(asking, rows, intro="closest")
     return Piece(Act.ANSWER, text, used)
 
