@@ -10,7 +10,7 @@ STAMP := $(VENV)/.ready
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help setup protos run test check bench migrate clean lint types imports contracts deploy-check intent-model eval-intent coverage
+.PHONY: help setup protos run test check bench migrate clean lint types imports contracts deploy-check intent-model eval-intent
 
 help: ## List the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'

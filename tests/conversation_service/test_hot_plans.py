@@ -117,7 +117,7 @@ def _assert_searched(plan: str) -> None:
     assert [line for line in scanned if "ix_turn_work_due_at" not in line] == [], plan
 
 
-STATEMENTS = {
+STATEMENTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "conversation": (conversations.FIND, {"for_id": ONE}),
     "conversation, locked": (conversations.LOCK, {"for_id": ONE}),
     "conversation of a chat": (conversations.FIND_BY_CHAT, {"account": ACCOUNT, "chat": "chat-7"}),

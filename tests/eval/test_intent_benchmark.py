@@ -13,8 +13,9 @@ from intent_service.adapters.scoring import read_labelled, score
 from intent_service.domain.analysis import Role, Utterance
 from intent_service.domain.text import fold
 from intent_service.training.__main__ import DATA
-from intent_service.training.build import data_digest
-from intent_service.training.corpus import plain_phrases
+from intent_service.training.build import SEED, data_digest
+from intent_service.training.corpus import plain_phrases, written_phrases
+from intent_service.training.held_out import too_near
 from intent_service.training.noise import with_typos
 
 HERE = Path(__file__).parent
@@ -45,9 +46,9 @@ def test_given_model_file_when_compared_then_it_was_built_from_the_present_phras
 
 def test_given_benchmark_when_scored_then_quality_is_above_the_floor(analyzer):
     result = score(analyzer, read_labelled(MESSAGES))
-    assert result.macro_f1 >= 0.84
-    assert result.accuracy_by_language["es"] >= 0.84
-    assert result.calibration_error <= 0.09
+    assert result.macro_f1 >= 0.95
+    assert result.accuracy_by_language["es"] >= 0.95
+    assert result.calibration_error <= 0.07
 
 
 def test_given_plain_keywords_when_scored_then_they_are_far_below(analyzer):
@@ -62,16 +63,18 @@ def test_given_plain_keywords_when_scored_then_they_are_far_below(analyzer):
     [
         ("accents stripped", lambda text: text if text.isascii() else fold(text), 0.03),
         ("upper case", str.upper, 0.03),
-        ("a typo in each long word", lambda text: with_typos(text, random.Random(text), shortest=6), 0.05),
+        ("a typo in each long word", lambda text: with_typos(text, random.Random(text), shortest=6), 0.03),
     ],
 )
 def test_given_messages_written_worse_when_scored_then_little_is_lost(analyzer, name, change, loss):
     assert accuracy(analyzer, change) >= accuracy(analyzer, str) - loss, name
 
 
-def test_given_phrases_to_learn_from_when_compared_then_no_benchmark_message_is_among_them():
-    learned = {fold(phrase.text).strip(" ?!¿¡.") for phrase in plain_phrases(DATA, 1)}
-    assert [one.text for one in read_labelled(MESSAGES) if fold(one.text).strip(" ?!¿¡.") in learned] == []
+def test_given_phrases_to_learn_from_when_compared_then_no_benchmark_sentence_is_near_any_of_them():
+    plain = plain_phrases(DATA, SEED)
+    learned = [phrase.text for phrase in [*plain, *written_phrases(plain, DATA, SEED)]]
+    said = [turn["text"] for one in CONVERSATIONS for turn in one["messages"] if turn["role"] == "user"]
+    assert too_near(learned, [*(one.text for one in read_labelled(MESSAGES)), *said]) == {}
 
 
 def first_escalation(analyzer, messages):

@@ -1,10 +1,12 @@
 """The phrase files: templates grow as written, and every intent is there in every language."""
 
 import random
+import shutil
 from collections import Counter
 
 from intent_service.training.__main__ import DATA
 from intent_service.training.corpus import LANGUAGES, plain_phrases
+from intent_service.training.held_out import FILE_NAME, hold_out, too_near
 from intent_service.training.noise import with_typos
 from intent_service.training.phrases import INTENTS, Slots, Template, alternatives, grow
 
@@ -43,3 +45,20 @@ def test_given_text_when_typos_are_put_in_then_only_long_words_change():
     changed = with_typos("hola quiero comprar una bicicleta", random.Random(2), shortest=6).split()
     assert (changed[0], changed[3]) == ("hola", "una")
     assert changed[4] != "bicicleta"
+
+
+def test_given_sentences_when_compared_then_near_ones_are_found_whatever_their_case_accents_and_marks():
+    near = too_near(["Cuánto sale la taza?", "cuanto sale la tasa", "dónde quedan"], ["¿cuanto SALE la taza"])
+    assert near == {"cuanto sale la taza": ["cuanto sale la tasa", "cuanto sale la taza"]}
+    assert too_near(["quiero una mesa para dos hoy"], ["quiero una mesa para dos"]) != {}
+    assert too_near(["dónde quedan"], ["cuánto sale la taza"]) == {}
+
+
+def test_given_phrase_held_out_when_phrases_are_read_then_it_is_left_out(tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(DATA, data)
+    phrase = plain_phrases(data, 3)[0].text
+    assert hold_out(data, [phrase.upper()]) == 1
+    assert hold_out(data, [phrase]) == 0
+    assert phrase not in {one.text for one in plain_phrases(data, 3)}
+    assert phrase not in (data / FILE_NAME).read_text("utf-8")

@@ -48,7 +48,7 @@ class CoalescerLimits:
     items: int = 1_000
     bytes: int = 1_000_000
     call_seconds: float = 0.85
-    calls: int = 2
+    calls: int = 1
     waiting: int = 2_000
 
 

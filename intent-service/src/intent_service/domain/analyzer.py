@@ -111,9 +111,7 @@ class Analyzer:
             for request, written, text in zip(requests, normalised, prepared, strict=True)
         ]
 
-    def _classified(
-        self, texts: Sequence[str], compared: Set[str]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _classified(self, texts: Sequence[str], compared: Set[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return one row of probabilities for each text, and its sentence vector where one was needed, else zeros."""
         classifier = self._parts.classifier
         by_grams = classifier.by_grams(texts)

