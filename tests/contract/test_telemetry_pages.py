@@ -30,7 +30,7 @@ LEVELS = {
     "critical": "critical",
 }
 INSTRUMENTS = {"counter", "gauge", "histogram", "Counter", "Gauge", "Histogram"}
-SERIES = re.compile(r"\b[a-z]\w*_(?:total|seconds|items|in_flight)(?:_bucket|_count|_sum)?\b")
+SERIES = re.compile(r"\b[a-z]\w+(?=[{\[])")
 
 
 @dataclass(slots=True)

@@ -47,8 +47,8 @@ def test_given_model_file_when_compared_then_it_was_built_from_the_present_phras
 def test_given_benchmark_when_scored_then_quality_is_above_the_floor(analyzer):
     result = score(analyzer, read_labelled(MESSAGES))
     assert result.macro_f1 >= 0.95
-    assert result.accuracy_by_language["es"] >= 0.95
-    assert result.calibration_error <= 0.07
+    assert result.accuracy_by_language["es"] >= 0.945
+    assert result.calibration_error <= 0.06
 
 
 def test_given_plain_keywords_when_scored_then_they_are_far_below(analyzer):
@@ -63,7 +63,8 @@ def test_given_plain_keywords_when_scored_then_they_are_far_below(analyzer):
     [
         ("accents stripped", lambda text: text if text.isascii() else fold(text), 0.03),
         ("upper case", str.upper, 0.03),
-        ("a typo in each long word", lambda text: with_typos(text, random.Random(text), shortest=6), 0.03),
+        ("a typo in each long word", lambda text: with_typos(text, random.Random(text), shortest=6), 0.04),
+        ("other typos", lambda text: with_typos(text, random.Random(f"{text} again"), shortest=6), 0.04),
     ],
 )
 def test_given_messages_written_worse_when_scored_then_little_is_lost(analyzer, name, change, loss):
@@ -95,7 +96,7 @@ def test_given_conversations_when_decided_then_a_person_comes_at_the_right_messa
         decided == (one["reason"], one["at_user_message"]) for decided, one in zip(told, CONVERSATIONS, strict=True)
     ]
     wrong = [(one["id"], decided) for decided, one, ok in zip(told, CONVERSATIONS, right, strict=True) if not ok]
-    assert sum(right) / len(right) >= 0.86, wrong
+    assert sum(right) / len(right) >= 0.93, wrong
     false = [
         one["id"] for decided, one in zip(told, CONVERSATIONS, strict=True) if one["reason"] is None and decided[1]
     ]

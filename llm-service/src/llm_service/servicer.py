@@ -117,6 +117,7 @@ def _question(request: reply_pb.GenerateReplyRequest) -> Question:
         intent=_intent(request.analysis.intent),
         contact_name=request.contact_name,
         channel=_channel(request.channel),
+        confidence=request.analysis.confidence,
     )
 
 

@@ -52,3 +52,15 @@ async def test_given_a_report_whose_message_kommo_told_before_when_stored_then_t
     assert [message.turn_id for message in messages] == [turn.turn_id, turn.turn_id]
     conversation = await mesh.conversation(turn.conversation.id)
     assert (conversation.message_count, conversation.bot_message_count) == (2, 1)
+
+
+async def test_given_an_echo_that_names_a_person_when_it_overtakes_the_report_then_nobody_takes_the_floor(mesh: Mesh):
+    turn = await mesh.answered("Buenas")
+    leased = await mesh.lease_delivery()
+    await mesh.company_writes("Buenas", "k-1", is_person=True)
+    await mesh.report(leased, sent=sent("k-1"))
+    conversation = await mesh.conversation(turn.conversation.id)
+    assert conversation.floor.holder == pb.FLOOR_HOLDER_BOT
+    assert await mesh.bot_said(turn.conversation.id) == ["Buenas"]
+    await mesh.company_writes("Buenas, soy Paula", "k-2", is_person=True)
+    assert (await mesh.conversation(turn.conversation.id)).floor.holder == pb.FLOOR_HOLDER_PERSON

@@ -106,7 +106,7 @@ def store_entries(
     Args:
         connection: the transaction.
         entries: what to store; at least one.
-        settle_echo: tells whether a bot's message is one that the mesh sent, and then settles its delivery.
+        settle_echo: tells whether a company's message is one that the mesh sent, and then settles its delivery.
         now: time of arrival.
 
     Raises:
@@ -179,7 +179,7 @@ def _settle_echoes(
     echoes: set[Key] = set()
     for entry in entries:
         key, content = entry.message_key, entry.item.content
-        if key is None or content is None or not entry.item.is_bot_message or key in seen or key in echoes:
+        if key is None or content is None or not entry.item.is_company_message or key in seen or key in echoes:
             continue
         chat = chats[entry.chat_key]
         if chat.is_new:

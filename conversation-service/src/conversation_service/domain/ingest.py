@@ -92,9 +92,9 @@ class Item:
         return None if isinstance(self.event, TalkEvent) else self.event.content
 
     @property
-    def is_bot_message(self) -> bool:
-        """Whether a bot wrote it: ours or another."""
-        return isinstance(self.event, CompanyMessage) and not self.event.is_person
+    def is_company_message(self) -> bool:
+        """Whether the company wrote it: a person, or a bot of ours or another."""
+        return isinstance(self.event, CompanyMessage)
 
 
 @dataclass(frozen=True, slots=True)

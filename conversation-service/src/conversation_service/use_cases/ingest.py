@@ -181,7 +181,7 @@ class IngestUseCases:
     async def _write(self, work: Callable[[Connection, datetime], list[IngestResult]]) -> list[IngestResult]:
         for _ in range(MOST_ATTEMPTS):
             try:
-                return await self._store.write(work, limit_seconds=self._limit_seconds)
+                return await self._store.write(work, limit_seconds=self._limit_seconds, is_urgent=True)
             except ConcurrentDuplicate:
                 continue
         raise StorageUnavailable

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from intent_service.domain.network import Network
 from intent_service.domain.ngrams import LinearModel
 
-# From this probability on the n-gram model decides alone: there the sentence vectors change fewer than one decision in two hundred.
+# From this probability on the n-gram model decides alone: the sentence vectors would change one in 200 or fewer.
 SURE = 0.85
 
 

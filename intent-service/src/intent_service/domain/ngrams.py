@@ -60,7 +60,7 @@ class WordGrams:
 
 @dataclass(frozen=True, slots=True)
 class CharacterGrams:
-    """The n-grams of characters. The words of a text add up as if they shared none, so each is looked up once for all."""
+    """The n-grams of characters; the words of a text add up as if they shared none, so each is looked up only once."""
 
     rows: Mapping[str, int]
     idf: Sequence[float]
@@ -132,9 +132,9 @@ class LinearModel:
         for text in texts:
             starts.append(len(shares))
             shares += map(self._share, text.split(" "))
-        total = np.add.reduceat(np.array(shares, dtype=np.float32), starts, axis=0)
+        total: NDArray[np.float32] = np.add.reduceat(np.array(shares, dtype=np.float32), starts, axis=0)
         lengths = np.sqrt(np.maximum(total[:, -1:], 1e-9))
-        scores: NDArray[np.float32] = total[:, :-1] / lengths
+        scores: NDArray[np.float32] = (total[:, :-1] / lengths).astype(np.float32)
         return scores
 
     def _share_of(self, word: str) -> tuple[float, ...]:

@@ -83,7 +83,7 @@ class Decorator:
             text = self._joined(self._rng.choice(words["fillers"]), text)
         if phrase.intent not in ("other", "greeting") and self._rng.random() < 0.35:
             text = self._joined(text, self._rng.choice(words["after"]))
-        if self._rng.random() < 0.3:
+        if self._rng.random() < 0.45:
             text = with_typos(text, self._rng)
         return Phrase(text, phrase.intent, phrase.language, phrase.register)
 

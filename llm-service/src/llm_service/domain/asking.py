@@ -21,6 +21,8 @@ class Act(Enum):
     NO_DETAIL = "no_detail"
     UNANSWERABLE = "unanswerable"
     UNCLEAR = "unclear"
+    OFF_TOPIC = "off_topic"
+    OPENING = "opening"
     NOTHING = "nothing"
 
 
@@ -38,7 +40,7 @@ class Asking:
     """Who asks what of whom: the data, the voice, the language, and what was spoken of so far.
 
     `context` are the products spoken of last, `earlier` those told one by one before, the newest first, and `topic`
-    the questions answered last.
+    the questions answered last; `is_aside` tells that the burst is sure to ask nothing of the business.
     """
 
     knowledge: Knowledge
@@ -48,6 +50,7 @@ class Asking:
     intent: str = ""
     earlier: tuple[Row, ...] = ()
     topic: tuple[Row, ...] = ()
+    is_aside: bool = False
 
     def say(self, key: str, /, **values: str) -> str:
         """Return a fixed text in the client's language."""

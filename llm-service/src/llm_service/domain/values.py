@@ -92,7 +92,8 @@ class Said:
 class Question:
     """What a reply is asked for.
 
-    `history` ends where `burst` begins; `language` and `intent` come from the analysis and are empty when unknown.
+    `history` ends where `burst` begins; `language`, `intent` and its `confidence` (0 to 1) come from the analysis and
+    are empty when unknown.
     """
 
     burst: tuple[Said, ...]
@@ -101,6 +102,7 @@ class Question:
     intent: str = ""
     contact_name: str = ""
     channel: str = ""
+    confidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,10 @@ def kommomesh() -> None:
     """Look after a Kommo Mesh."""
 
 
-def variables_of(name: str, field: FieldInfo) -> list[str]:
+def variables_of(name: str, field: FieldInfo, prefix: str = "MESH_") -> list[str]:
     """Return the environment variables that a setting is read from, the project's own first."""
     alias = field.validation_alias
-    choices = [str(one) for one in alias.choices] if isinstance(alias, AliasChoices) else [f"MESH_{name.upper()}"]
+    choices = [str(one) for one in alias.choices] if isinstance(alias, AliasChoices) else [f"{prefix}{name.upper()}"]
     return sorted(choices, key=lambda one: not one.startswith("MESH_"))
 
 
@@ -42,8 +42,10 @@ def settings_rows() -> list[dict[str, str]]:
     """Return every setting of every installed part of the mesh: part, variable, default and description."""
     rows: list[dict[str, str]] = []
     for point in sorted(entry_points(group=SETTINGS), key=lambda one: one.name):
-        for name, field in point.load().model_fields.items():
-            variable = ", ".join(variables_of(name, field))
+        settings_class = point.load()
+        prefix = settings_class.model_config.get("env_prefix", "")
+        for name, field in settings_class.model_fields.items():
+            variable = ", ".join(variables_of(name, field, prefix))
             text = field.description or ""
             rows.append({"part": point.name, "variable": variable, "default": _default(field), "description": text})
     return rows
