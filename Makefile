@@ -37,8 +37,8 @@ migrate: setup ## Bring the database named by DATABASE_URL (default: var/mesh.db
 	@$(BIN)/python -m conversation_service.migrate
 
 test: setup protos intent-model ## Run the whole suite, PostgreSQL included
-	@echo "test: the suite starts its own PostgreSQL; about five minutes"
-	$(BIN)/python -m pytest -q
+	@echo "test: the suite starts its own PostgreSQL and whole meshes; about eight minutes on two cores"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: lint types imports contracts deploy-check ## Everything else that must hold
 

@@ -46,8 +46,8 @@ def test_given_model_file_when_compared_then_it_was_built_from_the_present_phras
 
 def test_given_benchmark_when_scored_then_quality_is_above_the_floor(analyzer):
     result = score(analyzer, read_labelled(MESSAGES))
-    assert result.macro_f1 >= 0.95
-    assert result.accuracy_by_language["es"] >= 0.945
+    assert result.macro_f1 >= 0.96
+    assert result.accuracy_by_language["es"] >= 0.955
     assert result.calibration_error <= 0.06
 
 

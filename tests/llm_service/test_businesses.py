@@ -22,8 +22,11 @@ from llm_service.draft_evidence import evidence_for
 ROOT = Path(__file__).parent / "businesses"
 NAMES = sorted(place.name for place in ROOT.iterdir() if (place / "conversations.txt").exists())
 VOSEO = re.compile(r"\b(queres|podes|decime|contame|escribime|preferis|tenes|avisame)\b")
-CLOSE = re.compile(r"de nada|genial|cualquier otra cosa|si necesita|se precisar|ate logo|hasta luego|👋|problema")
-UNKNOWN = re.compile(r"no encontre|nao encontrei|no (te )?entendi|nao entendi|persona del equipo|pessoa da equipe")
+CLOSE = re.compile(r"de nada|genial|cualquier otra cosa|si necesita|se precisar|ate logo|hasta luego|👋|🙌|problema")
+UNKNOWN = re.compile(
+    r"no encontre|nao encontrei|no (te )?entendi|nao entendi|persona del equipo|pessoa da equipe|"
+    r"no (te )?puedo ayudar|nao posso ajudar"
+)
 Check = tuple[str, str]
 Turn = tuple[tuple[Said, ...], list[Check]]
 

@@ -27,7 +27,7 @@ class LlmSettings(ServerSettings):
     openai_model_fast: str = Field(
         default="",
         validation_alias=AliasChoices("MESH_OPENAI_MODEL_FAST", "OPENAI_MODEL_FAST"),
-        description="Model asked when the first one fails, and what unsure messages want; empty leaves both to the first.",
+        description="Model asked when the first fails, and what unsure messages want; empty leaves both to the first.",
     )
     openai_model_embeddings: str = Field(
         default="",

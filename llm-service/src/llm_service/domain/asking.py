@@ -40,7 +40,9 @@ class Asking:
     """Who asks what of whom: the data, the voice, the language, and what was spoken of so far.
 
     `context` are the products spoken of last, `earlier` those told one by one before, the newest first, and `topic`
-    the questions answered last; `is_aside` tells that the burst is sure to ask nothing of the business.
+    the questions answered last; `is_aside` tells that the burst is sure to ask nothing of the
+    business, `awaits_gift` that our last message asked what gift is looked for, and
+    `awaits_budget` that gifts were spoken of, so that an amount alone is a limit.
     """
 
     knowledge: Knowledge
@@ -51,6 +53,8 @@ class Asking:
     earlier: tuple[Row, ...] = ()
     topic: tuple[Row, ...] = ()
     is_aside: bool = False
+    awaits_gift: bool = False
+    awaits_budget: bool = False
 
     def say(self, key: str, /, **values: str) -> str:
         """Return a fixed text in the client's language."""

@@ -39,10 +39,10 @@ class Phrases:
         return next((kind for kind, patterns in self.rules if any(p.search(folded) for p in patterns)), "")
 
     def _is_only(self, text: str, allowed: str, wanted: str) -> bool:
-        found = self._said(text)
+        found = self.said(text)
         return bool(found) and set(found) <= self.words[allowed] and bool(set(found) & self.words[wanted])
 
-    def _said(self, text: str) -> tuple[str, ...]:
+    def said(self, text: str) -> tuple[str, ...]:
         """Return the words of a sentence without laughter, each letter that was held down once."""
         return tuple(_HELD.sub(r"\1", word) for word in spoken(text) if not _LAUGH.fullmatch(word))
 
@@ -52,12 +52,22 @@ class Phrases:
 
     def is_greeting(self, text: str) -> bool:
         """Tell whether the sentence only opens the conversation."""
-        said = self._said(text)
+        said = self.said(text)
         return bool(said) and set(said) <= self.words["greeting"]
+
+    def is_opening(self, text: str) -> bool:
+        """Tell whether the sentence only says that a question will come."""
+        said = set(self.said(text))
+        return bool(said & self.words["inquiry"]) and said <= self.words["inquiring"] | self.words["greeting"]
+
+    def sign(self, text: str) -> str:
+        """Return what a message of signs alone does: `taking`, `refusing`, `scolding`; empty for any other."""
+        signs = ("taking", "refusing", "scolding")
+        return next((name for name in signs if any(sign in text for sign in self.words[name])), "")
 
     def opens(self, text: str) -> bool:
         """Tell whether the sentence begins with a greeting."""
-        return bool(self._said(text)[:1]) and self._said(text)[0] in self.words["opening"]
+        return bool(self.said(text)[:1]) and self.said(text)[0] in self.words["opening"]
 
     def social(self, text: str) -> str | None:
         """Return the name of the text that answers mere manners; empty for a greeting, None for what is neither."""
@@ -66,15 +76,16 @@ class Phrases:
         for name, allowed, wanted in _MANNERS:
             if self._is_only(text, allowed, wanted):
                 return name
-        return "acknowledged" if self.laughs(text) and not self._said(text) else None
+        return "acknowledged" if self.laughs(text) and not self.said(text) else None
 
     def without_manners(self, text: str) -> str:
         """Return a sentence without what is mere manners before it, such as `perfecto,`."""
-        first, comma, rest = text.partition(",")
-        if comma and spoken(rest) and self.social(first) is not None:
-            return rest.strip()
+        for sign in (",", ":"):
+            first, found, rest = text.partition(sign)
+            if found and spoken(rest) and (self.social(first) is not None or self.is_opening(first)):
+                return self.without_manners(rest.strip())
         first, _, rest = text.partition(" ")
-        return rest.strip() if spoken(rest) and set(self._said(first)) <= self.words["leading"] else text
+        return rest.strip() if spoken(rest) and set(self.said(first)) <= self.words["leading"] else text
 
     def is_yes(self, text: str) -> bool:
         """Tell whether the sentence only accepts."""

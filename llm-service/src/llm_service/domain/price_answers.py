@@ -6,8 +6,9 @@ from decimal import Decimal
 from itertools import pairwise
 
 from llm_service.domain.asking import Act, Asking, Piece, best_of
+from llm_service.domain.gift_answers import beside_gift, gifts
 from llm_service.domain.knowledge import kind_of, product_row
-from llm_service.domain.normalise import stem, words
+from llm_service.domain.normalise import words
 from llm_service.domain.product_answers import money, products_text
 from llm_service.domain.product_texts import product_text
 from llm_service.domain.query import content_words
@@ -21,7 +22,6 @@ SIZES = (
     ("l", "ml", 1000), ("kg", "g", 1000), ("w", "", 1), ("v", "", 1), ("m", "cm", 100), ("cm", "mm", 10), ("mm", "", 1),
     ("in", "", 1), ("pieza", "", 1),
 )  # fmt: skip
-GIFTS = frozenset(stem(word) for word in ("regalo", "presente", "gift", "obsequio"))
 
 
 def plausible(asking: Asking, wish: Wish, sentence: str) -> Wish:
@@ -39,11 +39,6 @@ def _all(asking: Asking) -> list[Row]:
     return [product_row(product) for product in asking.knowledge.products.values()]
 
 
-def _gifts(asking: Asking) -> list[Row]:
-    tagged = [row for row in _all(asking) if asking.knowledge.stems[row.id] & GIFTS]
-    return tagged or _all(asking)
-
-
 def _of_kind(asking: Asking, rows: Sequence[Row]) -> list[Row]:
     kinds = {kind_of(row.title) for row in rows}
     return [
@@ -58,6 +53,8 @@ def _of_category(asking: Asking, rows: Sequence[Row]) -> list[Row]:
 
 
 def _asked(asking: Asking, wish: Wish) -> str:
+    if wish.is_gift:
+        return beside_gift(asking, wish)
     said = [
         word for word in content_words(wish.rest, asking.knowledge.lexicon) if not asking.voice.wishing.is_gift(word)
     ]
@@ -73,7 +70,7 @@ def _pool(asking: Asking, wish: Wish) -> list[Row] | None:
             return list(asking.knowledge.suggest(wish.rest, MOST_FOUND)) or None
         return best_of(found) or None
     if wish.is_gift:
-        return _gifts(asking)
+        return gifts(asking) or _all(asking)
     if asking.context and wish.order is not Order.CHEAP:
         return list(asking.context) if len(asking.context) > 1 else _of_kind(asking, asking.context)
     return _all(asking)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from llm_service.domain.asking import SURE, Asking
-from llm_service.domain.knowledge import kind_of
+from llm_service.domain.asking import SURE, Act, Asking, Piece
+from llm_service.domain.knowledge import kind_of, product_row
 from llm_service.domain.normalise import stem, words
 from llm_service.domain.product_texts import LONGEST_LIST, list_text, product_text
 from llm_service.domain.values import Row
@@ -13,6 +13,7 @@ from llm_service.domain.wording import format_money
 
 CENT = Decimal("0.01")
 MOST_DETAILED = 3
+MOST_CATEGORIES = 8
 Told = tuple[str, tuple[Row, ...]]
 
 
@@ -97,3 +98,16 @@ def sum_text(asking: Asking, rows: Sequence[Row]) -> str:
         return ""
     items = " + ".join(money(asking, price, rows[0].currency) for price in prices)
     return asking.say("sum", total=money(asking, sum(prices, Decimal(0)), rows[0].currency), items=items)
+
+
+def categories(asking: Asking) -> Piece:
+    """Return the kinds of things that are sold, or some of them where the data has no kinds."""
+    names = list(dict.fromkeys(p.category for p in asking.knowledge.products.values() if p.category))
+    if not names:
+        rows = [product_row(product) for product in list(asking.knowledge.products.values())[:LONGEST_LIST]]
+        if not rows:
+            return Piece(Act.UNCLEAR)
+        text, used = products_text(asking, rows, intro="some_of_ours")
+        return Piece(Act.ANSWER, text, used)
+    told = ", ".join(name.lower() for name in names[:MOST_CATEGORIES])
+    return Piece(Act.ANSWER, asking.say("categories", categories=told))

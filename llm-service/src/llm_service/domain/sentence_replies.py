@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from llm_service.domain.asking import CLOSE_RANK, SURE, Act, Asking, Piece
 from llm_service.domain.follow_ups import follow_up, links, reckoned
+from llm_service.domain.gift_answers import gift_ideas, with_budget
 from llm_service.domain.knowledge import Knowledge, kind_of, product_row
-from llm_service.domain.normalise import fold, words
+from llm_service.domain.normalise import fold, stem, words
 from llm_service.domain.phrases import clauses, spoken
 from llm_service.domain.price_answers import by_size, plausible, priced
-from llm_service.domain.product_answers import products_text, sum_text
+from llm_service.domain.product_answers import categories, products_text, sum_text
 from llm_service.domain.product_texts import LONGEST_LIST
 from llm_service.domain.query import content_words
 from llm_service.domain.values import Row
@@ -19,7 +20,10 @@ DESCRIBED_FLOOR = 0.27
 SUGGESTED_FLOOR = 0.34
 PART_FLOOR = 0.35
 MOST_SUGGESTED = 3
-MOST_CATEGORIES = 8
+ASIDE_FLOOR = 0.75
+ASIDE_PRODUCT_FLOOR = 0.88
+ASIDE_WORDS_FLOOR = 0.6
+FIXED = {"bot": "bot", "upset": "upset", "wrong_number": "wrong_number", "instructions": "off_topic"}
 Found = tuple[tuple[Row, ...], tuple[Row, ...]]
 
 
@@ -37,6 +41,14 @@ def _near(asking: Asking, text: str, faqs: tuple[Row, ...]) -> tuple[Row, ...]:
     return tuple(row for row in faqs if nearness.get(row.id, 1.0) >= PART_FLOOR)
 
 
+def _surely_meant(asking: Asking, text: str, faqs: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Return the questions that a text means beyond doubt, though it is thought to ask nothing of the business."""
+    nearness = asking.knowledge.meanings.faqs(text)
+    return tuple(
+        row for row in faqs if nearness.get(row.id, 0.0) >= (ASIDE_WORDS_FLOOR if row.covered else ASIDE_FLOOR)
+    )
+
+
 def _asks_how(asking: Asking, text: str) -> bool:
     return bool(set(words(text)) & asking.knowledge.lexicon.asking)
 
@@ -46,6 +58,9 @@ def _search(asking: Asking, text: str) -> Found:
     products = _close_to_best(_of_asked_kind(asking, text, found))
     phrases = asking.voice.phrases
     faqs = asking.knowledge.find_faqs(phrases.as_asked(text), 1, asking.language, shops=phrases.shops(text))
+    if asking.is_aside:
+        products = tuple(row for row in products if not row.missing and row.score >= ASIDE_PRODUCT_FLOOR)
+        faqs = _surely_meant(asking, text, faqs)
     if products and products[0].missing and not faqs:
         missing = " ".join(sorted(products[0].missing))
         faqs = _near(asking, text, asking.knowledge.find_faqs(missing, 1, asking.language, shops=True))
@@ -138,7 +153,7 @@ def _searched(asking: Asking, wish: Wish) -> Piece | None:
     covered = frozenset(word for row in rows for word in row.covered)
     asks_twice = sum(_asks_how(asking, part) for part in clauses(text)) > 1
     is_whole = not asks_twice and bool(rows) and set(content_words(text, asking.knowledge.lexicon)) <= covered
-    if not is_whole:
+    if not is_whole and not asking.is_aside:
         parted = _by_clauses(asking, wish)
         is_lacking = any(row.missing for row in found[0]) and parted is not None and len(parted.rows) >= len(rows)
         best = max((row.score for row in rows), default=0.0)
@@ -150,6 +165,8 @@ def _searched(asking: Asking, wish: Wish) -> Piece | None:
 def _suggested(asking: Asking, wish: Wish) -> Piece | None:
     """Return products whose meaning is near a wish that names none, marked as suggestions."""
     floor = DESCRIBED_FLOOR if wish.is_descriptive else SUGGESTED_FLOOR
+    if asking.is_aside:
+        return None
     near = asking.knowledge.suggest(wish.rest, MOST_SUGGESTED)
     if not near or near[0].score < floor or not content_words(wish.rest, asking.knowledge.lexicon):
         return None
@@ -167,24 +184,17 @@ def _offered_instalments(asking: Asking, wish: Wish) -> Piece | None:
     return Piece(Act.ANSWER, asking.say("instalments_offered", most=str(most)))
 
 
-def _categories(asking: Asking) -> Piece:
-    names = list(dict.fromkeys(p.category for p in asking.knowledge.products.values() if p.category))
-    if not names:
-        rows = [product_row(product) for product in list(asking.knowledge.products.values())[:LONGEST_LIST]]
-        if not rows:
-            return Piece(Act.UNCLEAR)
-        text, used = products_text(asking, rows, intro="some_of_ours")
-        return Piece(Act.ANSWER, text, used)
-    told = ", ".join(name.lower() for name in names[:MOST_CATEGORIES])
-    return Piece(Act.ANSWER, asking.say("categories", categories=told))
-
-
 def _quick(asking: Asking, sentence: str) -> Piece | None:
     folded = f" {' '.join(spoken(sentence))} "
     for phrases, answer in asking.voice.quick:
         if any(f" {' '.join(spoken(phrase))} " in folded for phrase in phrases if spoken(phrase)):
             return Piece(Act.ANSWER, answer)
     return None
+
+
+def _is_told(asking: Asking, sentence: str) -> bool:
+    """Tell whether a sentence is one of a language that we know, rather than keys that were hit."""
+    return len(content_words(sentence, asking.knowledge.lexicon)) < len(words(sentence))
 
 
 def _unanswered(asking: Asking, sentence: str) -> Piece:
@@ -196,6 +206,10 @@ def _unanswered(asking: Asking, sentence: str) -> Piece:
     is_product = asking.intent in ("product_inquiry", "price_inquiry", "availability_inquiry")
     if asking.voice.phrases.shops(sentence) or is_product:
         return Piece(Act.NOT_FOUND)
+    if asking.is_aside and asking.intent == "greeting":
+        return Piece(Act.SOCIAL)
+    if asking.is_aside and ("?" in sentence or _is_told(asking, sentence)):
+        return Piece(Act.OFF_TOPIC)
     if "?" in sentence:
         return Piece(Act.UNANSWERABLE if len(asked) > 1 else Act.NOT_FOUND)
     return Piece(Act.UNCLEAR)
@@ -208,7 +222,8 @@ def _of_data(asking: Asking, kind: str, wish: Wish) -> Piece | None:
         or by_size(asking, wish)
         or reckoned(asking, wish)
         or priced(asking, wish)
-        or (_categories(asking) if kind == "catalogue" else None)
+        or (categories(asking) if kind == "catalogue" else None)
+        or gift_ideas(asking, wish)
         or _offered_instalments(asking, wish)
         or follow_up(asking, text, wish)
         or _searched(asking, wish)
@@ -216,19 +231,38 @@ def _of_data(asking: Asking, kind: str, wish: Wish) -> Piece | None:
     )
 
 
+def _buys(asking: Asking, sentence: str) -> bool:
+    """Tell whether words of mere chat ask for what is sold: `quiero una consulta` in a clinic."""
+    return asking.voice.phrases.shops(sentence) and any(stem(w) in asking.knowledge.kinds for w in words(sentence))
+
+
+def _manners(asking: Asking, sentence: str, kind: str) -> Piece | None:
+    """Return the answer to a sentence that says nothing of its own; None for any other."""
+    if kind == "takes_it":
+        return Piece(Act.UNCLEAR)
+    if _buys(asking, sentence):
+        return None
+    if asking.voice.phrases.is_opening(sentence):
+        return Piece(Act.OPENING)
+    social = asking.voice.phrases.social(sentence)
+    if social is None:
+        return None
+    return Piece(Act.SOCIAL, asking.say(social) if social else "")
+
+
 def answer_sentence(asking: Asking, sentence: str) -> Piece:
     """Return what the data says to `sentence`; the act tells when it says nothing."""
     kind = asking.voice.phrases.kind(sentence)
-    if kind in ("bot", "upset", "wrong_number"):
-        return Piece(Act.ANSWER, asking.say(kind))
+    if kind in FIXED:
+        return Piece(Act.ANSWER, asking.say(FIXED[kind]))
     quick = _quick(asking, sentence)
     if quick:
         return quick
-    social = asking.voice.phrases.social(sentence)
-    if social is not None:
-        return Piece(Act.SOCIAL, asking.say(social) if social else "")
+    manners = _manners(asking, sentence, kind)
+    if manners:
+        return manners
     asked = asking.voice.phrases.without_manners(sentence)
-    wish = plausible(asking, asking.voice.wishing.read(asked), asked)
+    wish = plausible(asking, with_budget(asking, asked), asked)
     if not spoken(wish.rest) and not wish.limits_price and wish.order.value == "fitting":
         return Piece(Act.SOCIAL, asking.say("declined"))
     return _of_data(asking, kind, wish) or _unanswered(asking, sentence)

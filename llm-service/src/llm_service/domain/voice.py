@@ -10,6 +10,7 @@ from llm_service.domain.wishes import Wishing
 from llm_service.domain.wording import Texts
 
 SURE_VOTES = 2
+MOST_SHORT_WORDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,15 @@ class Voice:
         return self.texts.get(key, language, variant=self.variant, business=self.business, **values)
 
     def language_of(self, question: Question) -> str:
-        """Return the language to answer in: as clearly written now, as analysed, as written, else its own."""
+        """Return the language to answer in: as clearly written now, as analysed, as written, else its own.
+
+        A message of few words is in the language of those before it, unless its words tell another.
+        """
         burst = " ".join(said.text for said in question.burst)
         before = " ".join(said.text for said in question.history[-10:] if said.speaker is Speaker.CLIENT)
+        if len(self.phrases.said(burst)) <= MOST_SHORT_WORDS:
+            # Nothing tells the language of "ok" or of a product's name, whatever an analysis guesses.
+            return self.languages.detect(burst) or self.languages.detect(before) or self.language
         analysed = question.language if question.language in self.languages.words else ""
         candidates = (
             self.languages.detect(burst, SURE_VOTES),

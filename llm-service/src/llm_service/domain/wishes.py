@@ -12,6 +12,7 @@ from llm_service.domain.normalise import fold
 _SCALE = {"k": 1_000, "mil": 1_000, "luca": 1_000, "lucas": 1_000, "palo": 1_000_000, "palos": 1_000_000}
 MOST_COUNTED = 50
 _BLANKS = re.compile(r"\s+")
+_AMOUNT_START = re.compile(r"(?:\$\s*)?\d")
 
 
 class Order(Enum):
@@ -40,7 +41,7 @@ class Wish:
 
     `lowest` and `highest` are price limits; `count` is a quantity with the noun that it counts (`of`, empty where
     none is said) and `uncounted` the rest without the number; `instalments` is a number of payments; `together` asks
-    for the sum of products spoken of.
+    for the sum of products spoken of; `asks_gift` asks for something to give, `is_gift` speaks of a gift at all.
     """
 
     rest: str
@@ -53,6 +54,8 @@ class Wish:
     instalments: int = 0
     together: Together = Together.NONE
     is_gift: bool = False
+    asks_gift: bool = False
+    names_recipient: bool = False
     is_descriptive: bool = False
     asks_price: bool = False
     asks_details: bool = False
@@ -91,6 +94,19 @@ class Wishing:
     def is_gift(self, word: str) -> bool:
         """Tell whether a word speaks of a gift, whatever is given."""
         return self._has("gift", word) or self._has("descriptive", word)
+
+    def without_gift(self, text: str) -> str:
+        """Return the text without what says that something is a gift, when it is given and to whom."""
+        for name in ("occasion", "recipient", "gift", "gift_asked", "descriptive"):
+            text = self.patterns[name].sub(" ", text)
+        return _BLANKS.sub(" ", text).strip()
+
+    def as_limit(self, text: str) -> str:
+        """Return a text that names one amount and nothing to buy as a price limit; others as they are."""
+        folded = fold(text)
+        if not self._has("bare_amount", folded):
+            return text
+        return _AMOUNT_START.sub(r"hasta \g<0>", folded, count=1)
 
     def _measured(self, text: str) -> str:
         for pattern, written in self.measures:
@@ -154,7 +170,10 @@ class Wishing:
             wish,
             rest=_BLANKS.sub(" ", self.patterns[name].sub(" ", text)).strip() if name else text,
             order=order,
-            is_gift=self._has("gift", text),
+            is_gift=self._has("gift", text) or self._has("occasion", text),
+            asks_gift=self._has("gift_asked", text)
+            and any(self._has(name, text) for name in ("gift", "occasion", "recipient")),
+            names_recipient=self._has("recipient", text),
             is_descriptive=self._has("descriptive", text),
             asks_price=self._has("price_asked", text),
             asks_details=self._has("details", text),
