@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "deploy" / "local")]
 
 import uvloop  # noqa: E402
 from figures import machine  # noqa: E402
-from small_rounds import measure_analysis, measure_leases  # noqa: E402
+from small_rounds import measure_analysis, measure_core, measure_leases  # noqa: E402
 from stack import sqlite_url  # noqa: E402
 from support.postgres import running_postgres  # noqa: E402
 from turn_rounds import measure_turns  # noqa: E402
@@ -69,7 +69,8 @@ async def _part(name: str, folder: Path, plan: Plan) -> int:
     elif name == "turns":
         shown, failed = await measure_turns(folder, plan)
     else:
-        shown = await measure_analysis(folder / "intent", plan) + "\n\n" + await measure_leases(folder / "leases", plan)
+        analysis = await measure_analysis(folder / "intent", plan)
+        shown = "\n\n".join((analysis, await measure_core(), await measure_leases(folder / "leases", plan)))
     print(f"\n{shown}", flush=True)
     return failed
 

@@ -1,5 +1,7 @@
 """Small figures: one analysis, the start of intent-service, and leases beside many idle conversations."""
 
+import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -21,6 +23,7 @@ from kommomesh.intent.v1.intent_service_pb2 import AnalyzeMessageRequest
 from kommomesh.intent.v1.intent_service_pb2_grpc import IntentServiceStub
 from kommomesh_runtime.channel import open_channel
 
+MESSAGES = Path(__file__).parents[1] / "eval" / "messages.jsonl"
 FEW_CHATS = 1_000
 ITEMS_A_CALL = 500
 LEASE_TARGETS = "at 10⁶ ÷ 10³: floor 1.5, aim 1.1"
@@ -51,6 +54,16 @@ async def measure_analysis(folder: Path, plan: Plan) -> str:
         f"intent-service: serves {stack.ready_seconds['intent']:.1f} s after its start, holds {memory:.0f} MB\n"
         f"  AnalyzeMessage over gRPC, one at a time: p50 {p50} ms, p99 {p99} ms ({len(taken)} calls)"
     )
+
+
+async def measure_core() -> str:
+    """Return what intent-service measures of itself on one core, without gRPC, over the project's own messages."""
+    command = (sys.executable, "-m", "intent_service.cli", "bench", str(MESSAGES))
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError("intent-service could not be measured on one core")
+    return f"intent-service on one core, without gRPC\n{printed.decode().rstrip()}"
 
 
 class Shelf:
