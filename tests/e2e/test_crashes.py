@@ -26,7 +26,13 @@ def cluster():
 async def mesh(cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory):
     folder: Path = tmp_path_factory.mktemp("mesh")
     url = cluster.make_database("mesh")
-    environ = {"MESH_SIMULATOR_TIME_SCALE": "0.02"}
+    # Kommo switches a subscription off after a hundred failures, those of its copies and talk events included: with the
+    # messages alone, six crashes in a row stay below that.
+    environ = {
+        "MESH_SIMULATOR_RAISE_UNSORTED": "false",
+        "MESH_SIMULATOR_RAISE_TALK_EVENTS": "false",
+        "MESH_SIMULATOR_TIME_SCALE": "0.02",
+    }
     async with running_mesh(folder, url, split_gateway=True, environ=environ) as running:
         yield running
 
