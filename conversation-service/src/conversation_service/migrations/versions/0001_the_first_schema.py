@@ -22,6 +22,7 @@ TABLES = (
 )
 
 
+# Over fifty lines: one call that lists the columns of a table.
 def _create_kommo_conversations() -> None:
     op.create_table(
         "kommo_conversations",
@@ -101,6 +102,7 @@ def _create_request_ids() -> None:
     op.create_index(op.f("ix_request_ids_created_at"), "request_ids", ["created_at"], unique=False)
 
 
+# Over fifty lines: one call that lists the columns of a table.
 def _create_deliveries() -> None:
     op.create_table(
         "deliveries",
@@ -173,6 +175,7 @@ def _create_delivery_work() -> None:
     op.create_index(op.f("ix_delivery_work_due_at_account_id"), "delivery_work", ["due_at", "account_id"], unique=False)
 
 
+# Over fifty lines: one call that lists the columns of a table.
 def _create_kommo_messages() -> None:
     op.create_table(
         "kommo_messages",
