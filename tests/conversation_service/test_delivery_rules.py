@@ -119,8 +119,8 @@ def test_given_a_task_of_nobody_when_leased_then_it_costs_the_question_who_is_re
 
 
 @pytest.mark.parametrize("kind", list(DeliveryKind))
-def test_given_a_kind_when_asked_then_messages_share_a_lane_and_each_action_has_its_own(kind):
-    assert kind.lane == (kind.value if kind.is_action else MESSAGE_LANE)
+def test_given_a_kind_when_asked_then_messages_share_a_lane_and_all_else_has_its_own(kind):
+    assert kind.lane == (MESSAGE_LANE if kind in (DeliveryKind.REPLY, DeliveryKind.NOTICE) else kind.value)
     assert not is_given_up(replace(REPLY, kind=kind, attempt_count=500)) or not kind.is_action
 
 

@@ -114,6 +114,9 @@ def _heads(
         current[key[0]] = conversation
         if head is None:
             outbox_rows.delete_work(connection, [key])
+        elif head.not_before_at is not None and head.not_before_at > now:
+            later = outbox_rows.DeliveryWork(*key, head.account_id, head.not_before_at)
+            outbox_rows.save_work(connection, [later])
         else:
             heads.append(head)
     heads.sort(key=lambda head: lanes.index((head.conversation_id, head.lane)))

@@ -96,13 +96,15 @@ def give_up(
 
 
 def advance(connection: Connection, ended: Delivery, now: datetime) -> None:
-    """Make what follows a delivery in its lane due at once; forget the work when nothing does."""
-    if not outbox_rows.has_pending(connection, ended.conversation_id, ended.lane):
+    """Make what follows a delivery in its lane due as soon as it may be; forget the work when nothing does."""
+    following = outbox_rows.first_pending(connection, ended.conversation_id, ended.lane)
+    if following is None:
         outbox_rows.delete_work(connection, [(ended.conversation_id, ended.lane)])
         return
     work = outbox_rows.lock_work(connection, ended.conversation_id, ended.lane)
     if work is not None and work.delivery_id == ended.id:
-        freed = outbox_rows.DeliveryWork(work.conversation_id, work.lane, work.account_id, now)
+        due_at = max(now, following.not_before_at or now)
+        freed = outbox_rows.DeliveryWork(work.conversation_id, work.lane, work.account_id, due_at)
         outbox_rows.save_work(connection, [freed])
 
 

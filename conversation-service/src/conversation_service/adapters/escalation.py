@@ -74,7 +74,8 @@ class Escalator:
             return conversation
         outbox_rows.insert_deliveries(connection, actions)
         for action in actions:
-            outbox_rows.add_work(connection, conversation.id, conversation.account_id, now, action.lane)
+            due_at = action.not_before_at or now
+            outbox_rows.add_work(connection, conversation.id, conversation.account_id, due_at, action.lane)
         outcomes.set_delivery_sequence(connection, conversation.id, actions[-1].sequence)
         return replace(conversation, delivery_sequence=actions[-1].sequence)
 
@@ -103,7 +104,7 @@ def _actions(conversation: Conversation, package: Package, now: datetime) -> Ite
 
 def _end_earlier(connection: Connection, conversation: Conversation, now: datetime) -> None:
     """Drop what waits of earlier hand-overs: the conversation was given back before it left."""
-    earlier = outbox_rows.pending_actions(connection, conversation.id)
+    earlier = outbox_rows.pending_of_hand_overs(connection, conversation.id)
     outbox_rows.save_deliveries(
         connection,
         [replace(one, state=DeliveryState.DROPPED, reason=FLOOR_CHANGED, finished_at=now) for one in earlier],

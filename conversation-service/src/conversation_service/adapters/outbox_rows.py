@@ -12,7 +12,13 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, selec
 from conversation_service.adapters.details import details_of_json, details_to_json
 from conversation_service.adapters.insertion import insert_missing
 from conversation_service.adapters.tables import CONVERSATIONS, DELIVERIES, DELIVERY_WORK
-from conversation_service.domain.deliveries import MESSAGE_LANE, Delivery, DeliveryKind, DeliveryState
+from conversation_service.domain.deliveries import (
+    HAND_OVER_LANES,
+    MESSAGE_LANE,
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+)
 
 _PENDING = DELIVERIES.c.state == DeliveryState.PENDING.value
 
@@ -64,22 +70,29 @@ def pending_by_lane(connection: Connection, keys: Iterable[LaneKey]) -> dict[Lan
     return {key: list(group) for key, group in found if key in wanted}
 
 
-def pending_actions(connection: Connection, conversation_id: UUID) -> list[Delivery]:
-    """Return the actions of hand-overs that wait in a conversation."""
+def pending_of_hand_overs(connection: Connection, conversation_id: UUID) -> list[Delivery]:
+    """Return what waits of hand-overs in a conversation, the messages of their notices apart."""
     statement = select(DELIVERIES).where(
-        _PENDING, DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane != MESSAGE_LANE
+        _PENDING, DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane.in_(HAND_OVER_LANES)
     )
     return [_delivery(row) for row in connection.execute(statement)]
 
 
 def has_pending(connection: Connection, conversation_id: UUID, lane: str = MESSAGE_LANE) -> bool:
-    """Tell whether anything waits to be sent in a lane of a conversation."""
+    """Tell whether anything waits to be sent in a lane of a conversation, now or later."""
+    return first_pending(connection, conversation_id, lane) is not None
+
+
+def first_pending(connection: Connection, conversation_id: UUID, lane: str = MESSAGE_LANE) -> Delivery | None:
+    """Return the oldest delivery that waits in a lane of a conversation; None when nothing does."""
     statement = (
-        select(DELIVERIES.c.id)
+        select(DELIVERIES)
         .where(_PENDING, DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane == lane)
+        .order_by(DELIVERIES.c.sequence)
         .limit(1)
     )
-    return connection.scalar(statement) is not None
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else _delivery(row)
 
 
 def newest_deliveries(connection: Connection, conversation_id: UUID, limit: int) -> list[Delivery]:
@@ -274,6 +287,7 @@ def _values(delivery: Delivery) -> dict[str, object]:
         "created_at": delivery.created_at,
         "finished_at": delivery.finished_at,
         "details": details_to_json(delivery.details),
+        "not_before_at": delivery.not_before_at,
     }
 
 
@@ -301,4 +315,5 @@ def _delivery(row: Row[Any]) -> Delivery:
         unclear_since_at=row.unclear_since_at,
         finished_at=row.finished_at,
         details=details_of_json(DeliveryKind(row.kind), row.details),
+        not_before_at=row.not_before_at,
     )

@@ -35,6 +35,8 @@ CONVERSATIONS = Table(
     Column("id", Uuid(), primary_key=True),
     Column("account_id", Text, nullable=False),
     Column("kommo_chat_id", Text, nullable=False),
+    # Kommo's own id of the chat, where `kommo_chat_id` is the id that the account's relay gave it.
+    Column("kommo_chat_ref_id", Text),
     Column("kommo_talk_id", Text),
     # By Kommo's clock: of two talks the one with the newer event is current.
     Column("talk_event_at", UtcDateTime()),
@@ -70,6 +72,7 @@ CONVERSATIONS = Table(
     Column("created_at", UtcDateTime(), nullable=False),
     Column("updated_at", UtcDateTime(), nullable=False),
     UniqueConstraint("account_id", "kommo_chat_id"),
+    Index("uq_kommo_conversations_chat_ref", "account_id", "kommo_chat_ref_id", unique=True),
     CheckConstraint("status IN ('active', 'escalated', 'resolved', 'closed')", name="status"),
     CheckConstraint("floor_holder IN ('bot', 'person_waiting', 'person')", name="floor_holder"),
     Index(None, "account_id", "last_message_at", "id"),
@@ -179,8 +182,20 @@ DELIVERIES = Table(
     Column("finished_at", UtcDateTime()),
     # What an action of a hand-over needs beside its text.
     Column("details", Json),
+    # Not due earlier; empty for what is due at once.
+    Column("not_before_at", UtcDateTime()),
+    # What is known of a message after Kommo has accepted it; empty until then.
+    Column("proof_state", Text),
+    Column("proof_source", Text),
+    Column("proof_reason", Text),
+    Column("proved_at", UtcDateTime()),
     UniqueConstraint("conversation_id", "lane", "sequence"),
-    CheckConstraint("kind IN ('reply', 'notice', 'note', 'task', 'lead_update')", name="kind"),
+    CheckConstraint(
+        "kind IN ('reply', 'notice', 'note', 'task', 'lead_update', 'reminder', 'courtesy', 'alert', 'proof', 'relay', "
+        "'mirror')",
+        name="kind",
+    ),
+    CheckConstraint("proof_state IN ('accepted', 'delivered', 'read', 'failed')", name="proof_state"),
     CheckConstraint("state IN ('pending', 'sent', 'dropped', 'dead')", name="state"),
     Index(
         "ix_deliveries_pending",
@@ -197,8 +212,8 @@ DELIVERIES = Table(
         "lane",
         "floor_number",
         unique=True,
-        postgresql_where=text("lane <> 'message'"),
-        sqlite_where=text("lane <> 'message'"),
+        postgresql_where=text("lane IN ('note', 'task', 'lead_update', 'reminder', 'courtesy')"),
+        sqlite_where=text("lane IN ('note', 'task', 'lead_update', 'reminder', 'courtesy')"),
     ),
     Index(
         "ix_deliveries_dead",
@@ -222,6 +237,19 @@ DELIVERY_WORK = Table(
     Column("lease_id", Uuid()),
     Column("leased_until", UtcDateTime()),
     Index(None, "due_at", "account_id"),
+)
+
+SALESBOT_CONTINUATIONS = Table(
+    "salesbot_continuations",
+    METADATA,
+    Column("account_id", Text, primary_key=True),
+    # Kommo runs one bot at a time for a lead, so the newest request is the only one that can be answered.
+    Column("lead_id", Text, primary_key=True),
+    Column("return_url", Text, nullable=False),
+    Column("received_at", UtcDateTime(), nullable=False),
+    Column("expires_at", UtcDateTime(), nullable=False),
+    Column("used_at", UtcDateTime()),
+    Index(None, "expires_at"),
 )
 
 RATE_BUCKETS = Table(

@@ -58,16 +58,34 @@ class DeliveryKind(StrEnum):
     NOTE = "note"
     TASK = "task"
     LEAD_UPDATE = "lead_update"
+    REMINDER = "reminder"
+    COURTESY = "courtesy"
+    ALERT = "alert"
+    PROOF = "proof"
+    RELAY = "relay"
+    MIRROR = "mirror"
+
+    @property
+    def is_said(self) -> bool:
+        """Whether the client reads it as a message of the company that it makes."""
+        return self in (DeliveryKind.REPLY, DeliveryKind.NOTICE, DeliveryKind.COURTESY)
 
     @property
     def is_action(self) -> bool:
         """Whether it is an action of a hand-over, which the client does not see."""
-        return self not in (DeliveryKind.REPLY, DeliveryKind.NOTICE)
+        return self in _ACTIONS
 
     @property
     def lane(self) -> str:
-        """Where it waits its turn: messages behind each other, each action of a hand-over by itself."""
-        return self.value if self.is_action else MESSAGE_LANE
+        """Where it waits its turn: replies and notices behind each other, every other kind by itself."""
+        return MESSAGE_LANE if self in (DeliveryKind.REPLY, DeliveryKind.NOTICE) else self.value
+
+
+_ACTIONS = frozenset(
+    {DeliveryKind.NOTE, DeliveryKind.TASK, DeliveryKind.LEAD_UPDATE, DeliveryKind.REMINDER, DeliveryKind.ALERT}
+)
+# What a hand-over writes beside its notice; it has no object once the bot has the floor again.
+HAND_OVER_LANES = sorted({*(kind.lane for kind in _ACTIONS), DeliveryKind.COURTESY.lane})
 
 
 class DeliveryState(StrEnum):
@@ -113,6 +131,7 @@ class Delivery:
     unclear_since_at: datetime | None = None
     finished_at: datetime | None = None
     details: Details | None = None
+    not_before_at: datetime | None = None
 
     @property
     def lane(self) -> str:
