@@ -141,6 +141,7 @@ async def test_given_another_role_with_select_granted_when_it_reads_then_it_sees
           VALUES ('{uuid4()}', 'a', '{chat}', 1, 'reply', 't', 1, now());
         INSERT INTO delivery_work (conversation_id, lane, account_id, due_at) VALUES ('{chat}', 'message', 'a', now());
         INSERT INTO rate_buckets VALUES ('a', 1, now());
+        INSERT INTO salesbot_continuations VALUES ('a', 'l', 'https://a.kommo.com', now(), now(), NULL);
         INSERT INTO request_ids VALUES ('{uuid4()}', 'm', '{chat}', now());
         CREATE ROLE "reader_{database}" LOGIN;
         GRANT USAGE ON SCHEMA public TO "reader_{database}";
