@@ -101,7 +101,7 @@ async def test_given_two_replicas_when_one_is_told_of_work_then_the_other_wakes(
                 one.wake("deliveries")
                 await asyncio.sleep(0.05)
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(wait(), tell())
 
 

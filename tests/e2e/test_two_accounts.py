@@ -141,7 +141,7 @@ async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Both]:
         )
         async with (
             running_simulator(settings) as simulator,
-            httpx.AsyncClient(base_url=simulator.url, timeout=10, trust_env=False) as kommo,
+            httpx.AsyncClient(base_url=simulator.url, timeout=30, trust_env=False) as kommo,
             grpc.aio.insecure_channel(f"127.0.0.1:{mesh.ports.conversation}") as channel,
         ):
             stub = conversation_service_pb2_grpc.ConversationServiceStub(channel)

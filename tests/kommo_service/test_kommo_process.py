@@ -48,7 +48,7 @@ async def test_given_the_command_when_started_then_it_serves_reports_health_and_
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             started = json.loads(await process.stdout.readline())
             assert started["event"] == "server.started"
             async with grpc.aio.insecure_channel(f"127.0.0.1:{started['port']}") as channel:

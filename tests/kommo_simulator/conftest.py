@@ -52,7 +52,7 @@ class Receiver:
         return [hook for hook in self.hooks if hook.kind == kind]
 
     async def until(self, is_true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(is_true)
 
     async def serve(self, request: Request) -> Response:
@@ -124,14 +124,14 @@ class Kommo:
 
     async def quiet(self) -> dict[str, Any]:
         """Return the webhook log once nothing is left to send."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (found := await self.webhooks())["pending"]:
                 await asyncio.sleep(0.01)  # the other side can only be asked
         return found
 
     async def eventually(self, path: str, is_true: Callable[[Any], bool]) -> Any:
         """Return the answer of `path` once it satisfies the condition."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not is_true(found := (await self.client.get(path)).json()):
                 await asyncio.sleep(0.01)  # the other side can only be asked
         return found
@@ -146,7 +146,7 @@ async def start() -> AsyncIterator[Callable[..., Any]]:
             defaults = {"port": 0, "rate": 0, "time_scale": 0.0001, "delivery_delay_seconds": 0.0}
             running = await stack.enter_async_context(running_simulator(SimulatorSettings(**(defaults | settings))))
             headers = {"Authorization": f"Bearer {LOCAL_TOKEN}"}
-            client = httpx.AsyncClient(base_url=running.url, headers=headers, timeout=5)
+            client = httpx.AsyncClient(base_url=running.url, headers=headers, timeout=30)
             return Kommo(running, await stack.enter_async_context(client))
 
         yield started

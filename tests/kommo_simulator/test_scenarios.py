@@ -77,7 +77,7 @@ async def mesh(start, served_app):
             url = await stack.enter_async_context(served_app(app))
             kommo = await start(webhook_urls=(url,), raise_unsorted=False, raise_talk_events=False)
             client = httpx.AsyncClient(
-                base_url=kommo.running.url, headers={"Authorization": f"Bearer {LOCAL_TOKEN}"}, timeout=5
+                base_url=kommo.running.url, headers={"Authorization": f"Bearer {LOCAL_TOKEN}"}, timeout=30
             )
             bot.kommo = await stack.enter_async_context(client)
             return kommo

@@ -75,7 +75,7 @@ async def test_given_a_watched_profile_when_a_file_changes_then_it_is_used_witho
     await library.refresh()
     watcher = asyncio.create_task(library.watch(0.01))
     _rewrite(profile / "faqs.toml", "$4.500", "$4.900")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while "4.900" not in library.get("1").knowledge.faqs["shipping-cost-caba"].answer:
             await asyncio.sleep(0.01)
     watcher.cancel()

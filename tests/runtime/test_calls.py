@@ -237,7 +237,7 @@ async def test_given_readiness_that_fails_when_it_answers_again_then_the_process
     ):
         seen = []
         watching = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="readiness"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for answer in watching:
                 seen.append(answer.status)
                 if seen[-3:] == [serving, not_serving, serving]:

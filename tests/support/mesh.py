@@ -73,7 +73,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-async def until(look: Callable[[], Awaitable[T]], seconds: float = 30) -> T:
+async def until(look: Callable[[], Awaitable[T]], seconds: float = 60) -> T:
     """Return the first true result of `look`, asked again and again.
 
     Raises:
@@ -246,8 +246,8 @@ async def running_mesh(
         processes = with_replicas(processes, ports)
     await migrate(base)
     async with (
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.gateway}", timeout=10) as web,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.simulator}", timeout=10) as kommo,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.gateway}", timeout=30) as web,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.simulator}", timeout=30) as kommo,
     ):
         mesh = Mesh(folder, ports, base, web, kommo, processes)
         try:

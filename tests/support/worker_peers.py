@@ -23,7 +23,7 @@ from kommomesh_runtime.errors import MeshError
 from kommomesh_runtime.server import Service, running_server
 from kommomesh_runtime.settings import ServerSettings
 
-LIMIT_SECONDS = 20.0
+LIMIT_SECONDS = 60.0
 
 RESULTS = {
     "answer": conv.TURN_RESULT_ANSWERED,

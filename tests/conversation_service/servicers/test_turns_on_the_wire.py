@@ -255,7 +255,7 @@ async def test_given_a_waiting_worker_when_a_message_falls_due_then_it_gets_the_
     waiting = asyncio.create_task(mesh.lease_turns(wait=15))
     await mesh.client_writes("hola")
     mesh.clock.advance(3)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(12):
         assert len(await waiting) == 1
 
 
@@ -263,7 +263,7 @@ async def test_given_a_waiting_worker_when_the_server_drains_then_it_comes_back_
     waiting = asyncio.gather(mesh.lease_turns(wait=20), mesh.lease_deliveries(wait=20))
     await mesh.client_writes("hola")
     mesh.drain.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(12):
         assert await waiting == [[], []]
 
 

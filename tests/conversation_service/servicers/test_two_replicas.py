@@ -53,9 +53,9 @@ async def test_given_a_worker_that_waits_at_one_replica_when_the_other_stores_th
     waiting = asyncio.create_task(second.lease_turns(wait=15))
     await first.client_writes("hola")
     first.clock.advance(3)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(12):
         (turn,) = await waiting
     waiting = asyncio.create_task(first.lease_deliveries(wait=15))
     await second.complete(turn, answer=answer("buenas"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(12):
         assert [leased.delivery.text for leased in await waiting] == ["buenas"]

@@ -228,7 +228,7 @@ async def test_given_body_that_stops_when_posted_then_408(open_edge):
 async def wait_for_408(edge, release: asyncio.Event) -> None:
     # The client reads its answer only after it has sent everything: let it end once the server must have given up.
     with capture_logs() as logs:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(line.get("status") == 408 for line in logs):
                 await asyncio.sleep(0.01)
     release.set()
@@ -238,7 +238,7 @@ async def test_given_headers_that_never_end_when_sent_then_connection_is_closed(
     async with open_edge(request_seconds=0.3) as edge:
         reader, writer = await asyncio.open_connection("127.0.0.1", edge.web.port)
         writer.write(b"POST /api/kommo/webhook HTTP/1.1\r\nhost: x\r\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await reader.read() == b""
         writer.close()
 
@@ -247,7 +247,7 @@ async def test_given_endless_headers_when_sent_then_431(open_edge):
     async with open_edge(header_limit_bytes=8_192) as edge:
         reader, writer = await asyncio.open_connection("127.0.0.1", edge.web.port)
         writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n" + b"x-a: " + b"y" * 20_000)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
         writer.close()
 
@@ -255,7 +255,7 @@ async def test_given_endless_headers_when_sent_then_431(open_edge):
 async def test_given_no_http_when_sent_then_400_and_no_traceback(edge):
     reader, writer = await asyncio.open_connection("127.0.0.1", edge.web.port)
     writer.write(b"\x16\x03\x01 this is no http\r\n\r\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         answer = await reader.read()
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"Traceback" not in answer

@@ -16,7 +16,7 @@ FORM = "account[id]=31874205&message[add][0][id]=m1&message[add][0][chat_id]=c1"
 
 
 async def drained(web: RunningWeb) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not web.drain.is_draining:
             await asyncio.sleep(0.01)
 

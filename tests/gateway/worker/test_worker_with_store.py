@@ -21,13 +21,16 @@ from kommomesh.common.v1 import common_pb2 as common
 from kommomesh.conversation.v1 import conversation_pb2 as conv
 from kommomesh.conversation.v1 import conversation_service_pb2 as service_pb
 from kommomesh.conversation.v1.conversation_service_pb2_grpc import ConversationServiceStub
+from kommomesh.conversation.v1.turn_service_pb2 import LeaseTurnsRequest
+from kommomesh.conversation.v1.turn_service_pb2_grpc import TurnServiceStub
 from kommomesh.kommo.v1 import kommo_service_pb2 as kommo_pb
 from kommomesh.llm.v1 import reply_service_pb2 as reply_pb
 from kommomesh_runtime.accounts import load_accounts
 from kommomesh_runtime.channel import open_channel
-from kommomesh_runtime.parsing import from_time
+from kommomesh_runtime.parsing import from_seconds, from_time
 from kommomesh_runtime.server import running_server
 
+POLL_SECONDS = 0.5
 ACCOUNT = """
 id = "12345"
 subdomain = "test"
@@ -82,6 +85,12 @@ class Mesh:
                     return messages
                 await asyncio.sleep(0.02)
 
+    async def poll_of_the_dead_ended(self) -> None:
+        """Return once a look that a killed worker still waited for is over: it could lease what ends meanwhile."""
+        request = LeaseTurnsRequest(worker_id="test", max_turns=1, wait_duration=from_seconds(2 * POLL_SECONDS))
+        async with open_channel(self.address, limit_seconds=LIMIT_SECONDS) as channel:
+            assert not (await TurnServiceStub(channel).LeaseTurns(request)).turns
+
     @asynccontextmanager
     async def worker(self, **changed: Any) -> AsyncIterator["asyncio.Task[None]"]:
         """Run a worker while inside; a test may cancel it, as a kill would end it."""
@@ -93,7 +102,7 @@ class Mesh:
                 "intent_address": at,
                 "llm_address": at,
                 "kommo_address": at,
-                "lease_wait_seconds": 0.5,
+                "lease_wait_seconds": POLL_SECONDS,
             }
             | changed
         )
@@ -185,6 +194,7 @@ async def test_given_worker_killed_in_mid_turn_when_lease_ends_then_another_answ
     async with mesh.worker() as task:
         await begun.wait()
         task.cancel()
+    await mesh.poll_of_the_dead_ended()
     mesh.shift += timedelta(seconds=41)
     async with mesh.worker():
         await mesh.settled(conversation_id, 1)

@@ -26,9 +26,10 @@ from conversation_service.domain.deliveries import (
     DeliveryState,
     PersonHasFloor,
     Report,
+    Retry,
 )
 from conversation_service.use_cases.account_rules import escalator_of, sending_rules
-from conversation_service.use_cases.long_poll import Look, long_poll
+from conversation_service.use_cases.long_poll import CALLER_GONE, Look, long_poll
 from conversation_service.use_cases.reports import Reporter
 from kommomesh_runtime.accounts import Accounts
 from kommomesh_runtime.logs import get_logger
@@ -89,7 +90,10 @@ class OutboxUseCases:
                 # All that was due belongs to accounts without tokens, which must not hold up the others.
                 exhausted |= seen.exhausted
 
-        return await long_poll(self.store, "deliveries", look, wait_seconds, drain)
+        async def give_back(leased: Leased) -> None:
+            await self.report_delivery(leased.delivery.id, leased.lease_id, Retry(CALLER_GONE), worker_id="")
+
+        return await long_poll(self.store, "deliveries", look, give_back, wait_seconds, drain)
 
     async def report_delivery(self, delivery_id: UUID, lease_id: UUID, report: Report, worker_id: str) -> Reported:
         """Take what became of an attempt; return the delivery after it.

@@ -24,7 +24,7 @@ from conversation_service.domain.turns import (
     attempts_after_abandon,
 )
 from conversation_service.use_cases.completion import Completed, Completer, Completion
-from conversation_service.use_cases.long_poll import Look, long_poll
+from conversation_service.use_cases.long_poll import CALLER_GONE, Look, long_poll
 from kommomesh_runtime.accounts import Accounts
 from kommomesh_runtime.telemetry import counter
 
@@ -66,7 +66,10 @@ class TurnUseCases:
         async def look() -> Look[LeasedTurn]:
             return await self.store.write(lambda connection, now: self._lease(connection, now, worker_id, maximum))
 
-        return await long_poll(self.store, "turns", look, wait_seconds, drain)
+        async def give_back(leased: LeasedTurn) -> None:
+            await self.abandon_turn(leased.turn.id, CALLER_GONE, timedelta())
+
+        return await long_poll(self.store, "turns", look, give_back, wait_seconds, drain)
 
     async def extend_turn(self, turn_id: UUID) -> datetime:
         """Return the new end of a turn's lease.
