@@ -115,3 +115,10 @@ def test_given_offered_slot_that_does_not_suit_when_customer_says_so_then_nobody
 )
 def test_given_locale_when_a_person_is_called_then_the_reason_is_in_its_language(analyzer, locale, word):
     assert word in analyzer.analyze("quiero un humano", locale=locale).escalation.reason
+
+
+def test_given_one_answer_to_two_questions_when_customer_asks_something_new_then_nobody_is_called(analyzer):
+    answer = "a: Atendemos de lunes a viernes de 9 a 18 y los sábados de 10 a 14."
+    history = conversation("c: a qué hora cierran?", answer, "c: los sábados también?", answer)
+    assert not analyzer.analyze("tienen estacionamiento?", history).escalation.should_escalate
+    assert analyzer.analyze("no, eso ya me lo dijiste", history).escalation.reason_code is Reason.REPEATED_FAILURE

@@ -15,6 +15,7 @@ from llm_service.domain.wishes import Together, Wish
 
 LONGEST_FOLLOW_UP = 8
 MOST_SUMMED = 5
+SHORTEST_SENTENCE = 2
 
 
 def links(asking: Asking, kind: str) -> Piece | None:
@@ -150,13 +151,31 @@ def _nearest_variant(asking: Asking, sentence: str, terms: Sequence[Term]) -> Pi
     return Piece(Act.ANSWER, text, used)
 
 
-def _of_topic(asking: Asking, asked: Sequence[str]) -> Piece | None:
-    """Return the answer told last once more where it says what is asked now."""
+def _of_topic(asking: Asking, sentence: str, asked: Sequence[str]) -> Piece | None:
+    """Return what the question answered last says with these words in it: `y a Bariloche?`; else that answer again."""
     wanted = {stem(word) for word in asked}
+    for row in asking.topic:
+        found = asking.knowledge.find_faqs(f"{row.title} {sentence}", 1, asking.language)
+        if found and set(asked) <= found[0].covered:
+            return Piece(Act.ANSWER, found[0].text, found)
     for row in asking.topic:
         if wanted <= {stem(word) for word in words(f"{row.title} {row.text}")}:
             return Piece(Act.ANSWER, row.text, (row,))
     return None
+
+
+def _of_bare_question(asking: Asking, sentence: str) -> Piece | None:
+    """Return what a question word alone asks after an answer: `¿cuántas?` after one about instalments."""
+    said = words(sentence)
+    lexicon = asking.knowledge.lexicon
+    if not set(said) & (lexicon.asking | lexicon.pricing) or content_words(sentence, lexicon):
+        return None
+    told = asking.topic[0]
+    if set(said) & lexicon.pricing and not any(character.isdigit() for character in told.text):
+        # Who asks how much did not get a number yet: another answer has it.
+        return None
+    rows = asking.knowledge.find_faqs(f"{sentence} {told.title}", 1, asking.language)
+    return Piece(Act.ANSWER, rows[0].text, rows) if rows else None
 
 
 def follow_up(asking: Asking, sentence: str, wish: Wish) -> Piece | None:
@@ -165,8 +184,11 @@ def follow_up(asking: Asking, sentence: str, wish: Wish) -> Piece | None:
     if len(spoken(sentence)) > LONGEST_FOLLOW_UP:
         return None
     phrases = asking.voice.phrases
-    if asked and asking.topic and phrases.follows(sentence) and (again := _of_topic(asking, asked)):
+    goes_on = phrases.follows(sentence) or len(spoken(sentence)) <= SHORTEST_SENTENCE
+    if asked and asking.topic and goes_on and (again := _of_topic(asking, sentence, asked)):
         return again
+    if asking.topic and not asked and (bare := _of_bare_question(asking, sentence)):
+        return bare
     if not asking.context:
         return None
     if not asked:

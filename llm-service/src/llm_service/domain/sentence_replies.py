@@ -23,7 +23,8 @@ MOST_SUGGESTED = 3
 ASIDE_FLOOR = 0.75
 ASIDE_PRODUCT_FLOOR = 0.88
 ASIDE_WORDS_FLOOR = 0.6
-FIXED = {"bot": "bot", "upset": "upset", "wrong_number": "wrong_number", "instructions": "off_topic"}
+RIVAL_SHARE = 0.85
+FIXED = {name: name for name in ("bot", "upset", "confused", "wrong_number")} | {"instructions": "off_topic"}
 Found = tuple[tuple[Row, ...], tuple[Row, ...]]
 
 
@@ -49,6 +50,18 @@ def _surely_meant(asking: Asking, text: str, faqs: tuple[Row, ...]) -> tuple[Row
     )
 
 
+def _unless_rivals(faqs: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Return the best question; two where each fits words that the other does not, such as `Córdoba capital`.
+
+    To tell the price of one place where the other was meant would be a wrong price.
+    """
+    if len(faqs) < 2:
+        return faqs
+    best, second = faqs
+    is_rival = bool(best.covered - second.covered) and bool(second.covered - best.covered)
+    return faqs if is_rival and second.score >= best.score * RIVAL_SHARE else faqs[:1]
+
+
 def _asks_how(asking: Asking, text: str) -> bool:
     return bool(set(words(text)) & asking.knowledge.lexicon.asking)
 
@@ -57,7 +70,9 @@ def _search(asking: Asking, text: str) -> Found:
     found = asking.knowledge.find_products(text, LONGEST_LIST * 4)
     products = _close_to_best(_of_asked_kind(asking, text, found))
     phrases = asking.voice.phrases
-    faqs = asking.knowledge.find_faqs(phrases.as_asked(text), 1, asking.language, shops=phrases.shops(text))
+    faqs = _unless_rivals(
+        asking.knowledge.find_faqs(phrases.as_asked(text), 2, asking.language, shops=phrases.shops(text))
+    )
     if asking.is_aside:
         products = tuple(row for row in products if not row.missing and row.score >= ASIDE_PRODUCT_FLOOR)
         faqs = _surely_meant(asking, text, faqs)
