@@ -10,12 +10,13 @@ from llm_service.domain.phrases import spoken
 from llm_service.domain.product_answers import MOST_DETAILED, instalments_text, products_text, quantity_text, sum_text
 from llm_service.domain.product_texts import LONGEST_LIST, links_text, product_text
 from llm_service.domain.query import Term, content_words
-from llm_service.domain.values import Row
+from llm_service.domain.values import Kind, Row
 from llm_service.domain.wishes import Together, Wish
 
 LONGEST_FOLLOW_UP = 8
 MOST_SUMMED = 5
 SHORTEST_SENTENCE = 2
+MOST_ABOUT_TOPIC = 4
 
 
 def links(asking: Asking, kind: str) -> Piece | None:
@@ -106,11 +107,11 @@ def _is_about_others(asking: Asking, sentence: str, terms: Sequence[Term]) -> bo
         return True
     known = {row.id for row in asking.context}
     found = asking.knowledge.find(sentence, LONGEST_LIST)
-    return (
-        bool(found)
-        and found[0].score >= SURE
-        and not any(row.id in known or kind_of(row.title) in kinds for row in found)
-    )
+    if not found or found[0].score < SURE or any(row.id in known or kind_of(row.title) in kinds for row in found):
+        return False
+    # A colour that another thing comes in is asked of the thing spoken of; only a name leads away from it.
+    named = frozenset(stem(word) for word in words(found[0].title))
+    return found[0].kind is Kind.FAQ or any(_holds(named, term) for term in terms)
 
 
 def _told(asking: Asking, rows: list[Row], terms: Sequence[Term], wish: Wish) -> Piece:
@@ -125,9 +126,11 @@ def _told(asking: Asking, rows: list[Row], terms: Sequence[Term], wish: Wish) ->
 def _variant(asking: Asking, sentence: str, wish: Wish) -> Piece | None:
     """Return the products spoken of, or others of their kind, that are as the sentence wants them."""
     terms = asking.knowledge.product_index.query(sentence).terms
+    stems = asking.knowledge.stems
+    if terms and len(asking.context) == 1 and all(_holds(stems[asking.context[0].id], term) for term in terms):
+        return _told(asking, list(asking.context), terms, wish)
     if not terms or _is_about_others(asking, sentence, terms):
         return None
-    stems = asking.knowledge.stems
     among = [row for row in asking.context if all(_holds(stems[row.id], term) for term in terms)]
     if among and len(asking.context) > 1 and len(asking.context) < LONGEST_LIST:
         return _told(asking, among, terms, wish)
@@ -170,12 +173,13 @@ def _of_bare_question(asking: Asking, sentence: str) -> Piece | None:
     lexicon = asking.knowledge.lexicon
     if not set(said) & (lexicon.asking | lexicon.pricing) or content_words(sentence, lexicon):
         return None
-    told = asking.topic[0]
-    if set(said) & lexicon.pricing and not any(character.isdigit() for character in told.text):
-        # Who asks how much did not get a number yet: another answer has it.
-        return None
-    rows = asking.knowledge.find_faqs(f"{sentence} {told.title}", 1, asking.language)
-    return Piece(Act.ANSWER, rows[0].text, rows) if rows else None
+    rows = asking.knowledge.find_faqs(f"{sentence} {asking.topic[0].title}", MOST_ABOUT_TOPIC, asking.language)
+    if set(said) & lexicon.pricing:
+        # Who asks how much wants a number, which the answer told last may not have.
+        rows = tuple(row for row in rows if any(character.isdigit() for character in row.text))
+    near = {row.id for row in asking.knowledge.find_faqs(sentence, MOST_ABOUT_TOPIC, asking.language)}
+    rows = tuple(sorted(rows, key=lambda row: row.id not in near))
+    return Piece(Act.ANSWER, rows[0].text, rows[:1]) if rows else None
 
 
 def follow_up(asking: Asking, sentence: str, wish: Wish) -> Piece | None:
