@@ -29,8 +29,8 @@ def surely_meant(asking: Asking, text: str, faqs: tuple[Row, ...]) -> tuple[Row,
 def worth_telling(asking: Asking, text: str, faqs: tuple[Row, ...]) -> tuple[Row, ...]:
     """Return the questions, but for those that a lone word without a share in their words merely resembles."""
     lexicon = asking.knowledge.lexicon
-    asked = set(content_words(text, lexicon))
-    if asked <= lexicon.pricing and set(words(text)) & lexicon.pricing:
+    said, asked = set(words(text)), set(content_words(text, lexicon))
+    if asked <= lexicon.pricing and said & lexicon.pricing and not said & lexicon.asking:
         # A price of nothing in particular: what it is of has to be asked first.
         return ()
     return tuple(row for row in faqs if row.covered or len(asked) > 1 or row.score >= LONE_WORD_FLOOR)
