@@ -62,3 +62,13 @@ def test_given_a_product_some_answers_ago_when_it_is_taken_then_the_person_is_to
     reply = chat("cuánto sale la freidora de aire?", "hacen envíos?", "puedo pagar en cuotas?", "dale, la quiero")[-1]
     assert isinstance(reply.result, Handover)
     assert "Freidora de aire 4 l" in reply.result.reason
+
+
+def test_given_a_price_asked_after_another_answer_when_a_product_was_spoken_of_then_it_is_its_price():
+    assert "$149.900" in str(chat("cuánto sale la freidora de aire?", "a qué hora cierran?", "precio?")[-1].result)
+
+
+def test_given_a_wish_for_a_slot_in_any_words_when_the_intent_is_sure_then_a_person_is_called():
+    burst = (Said(Speaker.CLIENT, "me podrían recibir mañana?"),)
+    question = Question(burst, intent="appointment", confidence=0.97)
+    assert isinstance(reply_from_data(question, BUSINESS.knowledge, BUSINESS.voice).result, Handover)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from enum import Enum, auto
 
 import re2
@@ -11,6 +12,7 @@ import re2
 from intent_service.domain.analysis import Role
 
 SAME_WORDS = 0.75
+SAME_ANSWER = 0.9
 _LEAST_WORDS = 3
 _LONG_WORD = 5
 
@@ -70,7 +72,7 @@ class FailureReader:
         questions = [turn.text for turn in history if turn.role is Role.USER]
         if len(answers) == 2 and all(self._failed.search(answer) for answer in answers):
             return Failure.TWO_FAILED_ANSWERS
-        if len(answers) == 2 and _is_same(*answers) and not self._is_new(text, questions[-2:]):
+        if len(answers) == 2 and _is_repeated(*answers) and not self._is_new(text, questions[-2:]):
             return Failure.SAME_ANSWER_AGAIN
         if len(questions) >= 2 and all(_is_same(text, question) for question in questions[-2:]):
             return Failure.SAME_QUESTION_AGAIN
@@ -94,6 +96,14 @@ class FailureReader:
 
 def _any_of(patterns: Sequence[str]) -> re2._Regexp[str]:
     return re2.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+
+
+def _is_repeated(left: str, right: str) -> bool:
+    """Tell whether an answer was given again; a list that became shorter is another answer."""
+    a, b = left.split(" "), right.split(" ")
+    if min(len(a), len(b)) < _LEAST_WORDS:
+        return left == right and len(a) > 1
+    return SequenceMatcher(None, a, b, autojunk=False).ratio() >= SAME_ANSWER
 
 
 def _is_same(left: str, right: str) -> bool:

@@ -171,7 +171,10 @@ def _of_bare_question(asking: Asking, sentence: str) -> Piece | None:
     """Return what a question word alone asks after an answer: `¿cuántas?` after one about instalments."""
     said = words(sentence)
     lexicon = asking.knowledge.lexicon
-    if not set(said) & (lexicon.asking | lexicon.pricing) or content_words(sentence, lexicon):
+    if not set(said) & (lexicon.asking | asking.voice.phrases.words["counting"]) or content_words(sentence, lexicon):
+        return None
+    if asking.context and set(said) & (lexicon.pricing - asking.voice.phrases.words["counting"]):
+        # What it costs is asked of the product spoken of before.
         return None
     rows = asking.knowledge.find_faqs(f"{sentence} {asking.topic[0].title}", MOST_ABOUT_TOPIC, asking.language)
     if set(said) & lexicon.pricing:
