@@ -14,12 +14,12 @@ from conversation_service.domain.deliveries import (
     DeliveryKind,
     DeliveryState,
     Verdict,
-    echoed,
     is_given_up,
     lease_cost,
     merge_ids,
     verdict,
 )
+from conversation_service.domain.echoes import echoed, is_leaving_in_pieces
 from conversation_service.domain.floor import Priority
 from conversation_service.domain.handoff import TaskDetails
 
@@ -99,6 +99,38 @@ BEGUN = replace(REPLY, attempt_count=1, unclear_since_at=NOON)
 def test_given_a_company_message_when_compared_then_only_an_echo_is_ours(delivery, kommo_id, text, minutes, expected):
     found = echoed([delivery], kommo_id, text, NOON + timedelta(minutes=minutes))
     assert found == (delivery if expected else None)
+
+
+LONG = replace(BEGUN, text="**Abrimos** de 9.30 a 13 y de 16 a 20.30.\n- Los sábados, de mañana.")
+
+
+@pytest.mark.parametrize(
+    ("delivery", "text", "is_whole", "is_piece"),
+    [
+        (LONG, "Abrimos de 9.30 a 13 y de 16 a 20.30.\n• Los sábados, de mañana.", True, False),
+        (LONG, "• Los sábados, de mañana.", False, True),
+        (LONG, "Abrimos de 9.30", False, False),
+        (LONG, "Los domingos, de mañana y de tarde.", False, False),
+        (replace(BEGUN, text="🙂 👍"), "🙂👍", True, False),
+        (replace(BEGUN, text="🙂 👍"), "🙂", False, False),
+    ],
+)
+def test_given_a_message_as_the_channel_shows_it_when_compared_then_marks_do_not_count_and_pieces_prove_nothing(
+    delivery: Delivery, text: str, is_whole: bool, is_piece: bool
+) -> None:
+    found = echoed([delivery], "k1", text, NOON)
+    assert found == (delivery if is_whole or is_piece else None)
+    assert is_leaving_in_pieces(delivery, text) == (is_piece and not is_whole)
+
+
+def test_given_a_long_reply_that_was_never_tried_when_somebody_says_a_piece_of_it_then_it_is_not_ours():
+    assert echoed([replace(LONG, attempt_count=0)], "k1", "• Los sábados, de mañana.", NOON) is None
+
+
+def test_given_an_end_long_after_the_first_attempt_when_an_echo_comes_then_the_hour_counts_from_the_end():
+    dead = replace(BEGUN, state=DeliveryState.DEAD, finished_at=NOON + timedelta(hours=3))
+    assert echoed([dead], "k1", REPLY.text, NOON + timedelta(hours=3, minutes=59)) == dead
+    assert echoed([dead], "k1", REPLY.text, NOON + timedelta(hours=4)) is None
 
 
 def test_given_equal_words_when_an_echo_comes_then_the_oldest_that_waits_counts():

@@ -1,36 +1,17 @@
 """`kommomesh accounts` as people run it: a table, JSON, exit codes, with and without a running mesh."""
 
-import asyncio
 import json
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from support.kommomesh_command import kommomesh
 
 from kommo_service.__main__ import open_service
 from kommo_service.settings import KommoSettings
 from kommo_simulator import RunningSimulator
 from kommomesh_runtime.accounts import Account, Accounts
 from kommomesh_runtime.server import running_server
-
-KOMMOMESH = Path(sys.executable).parent / "kommomesh"
-
-
-async def kommomesh(*arguments: str, **variables: str) -> tuple[int, str, str]:
-    """Run the command and return its exit code and what it printed."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MESH_", "KOMMO_"))}
-    process = await asyncio.create_subprocess_exec(
-        KOMMOMESH,
-        *arguments,
-        env={**clean, "COLUMNS": "200", **variables},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(60):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
 
 
 async def test_given_the_local_account_when_checked_then_a_table_and_the_exit_code_say_what_is_wrong_until_it_is_fixed(

@@ -105,6 +105,26 @@ def test_given_the_documented_answers_of_send_message_when_classified_then_none_
     ]
 
 
+def test_given_the_recorded_errors_when_classified_then_each_means_what_it_is() -> None:
+    items = json.loads((FIXTURES / "rest_errors.json").read_text())["items"]
+    answers = [
+        Answer(
+            one["status"],
+            one["body"] if isinstance(one["body"], dict) else None,
+            is_html=one["content_type"] == "text/html",
+            pause_seconds=1.0,
+        )
+        for one in items
+    ]
+    assert [of_talk_send(answer) for answer in answers] == [
+        TryAnotherWay(Reason.INVALID_TEXT),
+        TryAnotherWay(Reason.TOKEN_REFUSED),
+        RetryLater(1.0, Reason.RATE_LIMITED),
+        RetryLater(1.0, Reason.KOMMO_BANNED),
+        Unclear(5, Reason.KOMMO_UNAVAILABLE),
+    ]
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [

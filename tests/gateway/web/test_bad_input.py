@@ -18,6 +18,8 @@ from gateway.adapters.authentication import Keyring
 from gateway.adapters.bodies import BodyLimits
 from gateway.adapters.ingest import CoalescerLimits, IngestCoalescer
 from gateway.app import WebApp
+from gateway.relay_hook import RelayHook
+from gateway.salesbot import SalesbotHook
 from gateway.webhooks import StoreSeconds, Webhooks
 from kommomesh_runtime.accounts import Accounts
 
@@ -86,7 +88,7 @@ async def test_given_bad_form_when_posted_then_documented_status(edge, body, sta
         (f"{ACCOUNT}&{MESSAGE}%00%ff\x00", None, 1),
         (f"{ACCOUNT}&message[add][-5][id]=m1&message[add][-5][chat_id]=c1", None, 1),
         (f"{ACCOUNT}&message[add][{'9' * 200}][id]=m1&message[add][{'9' * 200}][chat_id]=c1", None, 1),
-        (f"{ACCOUNT}&message=scalar&{MESSAGE}", None, 1),
+        (f"{ACCOUNT}&message=scalar&{MESSAGE}", {"malformed_pair": 1}, 1),
         (ACCOUNT, None, 0),
         (f"{ACCOUNT}&message[add][0][id]=m1&message[add][0][chat_id]=rejected", {"rejected_by_storage": 1}, 0),
     ],
@@ -193,7 +195,8 @@ async def failing_pages(_scope, _receive, _send) -> None:
 
 
 async def test_given_failure_of_ours_when_asked_then_500_without_traceback_and_one_line():
-    transport = httpx.ASGITransport(WebApp(unused_webhooks(), failing_pages))
+    webhooks = unused_webhooks()
+    transport = httpx.ASGITransport(WebApp(webhooks, SalesbotHook(webhooks, 300), RelayHook(webhooks), failing_pages))
     with capture_logs() as logs:
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             answer = await client.get("/")

@@ -67,8 +67,15 @@ def test_given_secret_file_when_rotated_then_both_count_and_then_the_new_one(acc
         ({"channel": None}, {"chats": "no channel"}),
         (
             {"secrets": {}, "guide_webhook": "signed"},
-            {"crm": "no webhook_secret", "chats": "no channel_secret", "guide": "no guide_secret"},
+            {
+                "crm": "no webhook_secret",
+                "chats": "no channel_secret",
+                "guide": "no guide_secret",
+                "salesbot": "no client_secret",
+            },
         ),
+        ({"public_url": ""}, {"salesbot": "no public_url"}),
+        ({"integration_id": ""}, {"salesbot": "no integration_id"}),
     ],
 )
 async def test_given_account_that_lacks_something_when_started_then_told(open_edge, account_with, changes, closed):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
+from conversation_service.adapters.media_rows import finding_of
 from conversation_service.adapters.tables import MESSAGES
 from conversation_service.domain.conversation import PERSON_HAS_FLOOR, Message, Outcome, Role
 
@@ -42,6 +43,7 @@ def to_message(row: RowMapping) -> Message:
         turn_id=row["turn_id"],
         created_at=row["created_at"],
         ingested_at=row["ingested_at"],
+        finding=finding_of(row["metadata"]),
     )
 
 

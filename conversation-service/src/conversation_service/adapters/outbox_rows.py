@@ -7,19 +7,38 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from conversation_service.adapters.details import details_of_json, details_to_json
 from conversation_service.adapters.insertion import insert_missing
 from conversation_service.adapters.tables import CONVERSATIONS, DELIVERIES, DELIVERY_WORK
+from conversation_service.domain.alerts import ALERT_LANES
 from conversation_service.domain.deliveries import (
     HAND_OVER_LANES,
     MESSAGE_LANE,
+    SAID_LANES,
     Delivery,
     DeliveryKind,
     DeliveryState,
 )
+from conversation_service.domain.proof import Proof, ProofState
 
+_IS_ALERT = DELIVERY_WORK.c.lane.in_(ALERT_LANES)
 _PENDING = DELIVERIES.c.state == DeliveryState.PENDING.value
 
 # A conversation and one of its lanes.
@@ -99,7 +118,7 @@ def newest_deliveries(connection: Connection, conversation_id: UUID, limit: int)
     """Return the newest messages among the deliveries of a conversation, the oldest of them first."""
     statement = (
         select(DELIVERIES)
-        .where(DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane == MESSAGE_LANE)
+        .where(DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane.in_(SAID_LANES))
         .order_by(DELIVERIES.c.sequence.desc())
         .limit(limit)
     )
@@ -108,9 +127,10 @@ def newest_deliveries(connection: Connection, conversation_id: UUID, limit: int)
 
 def claimed_ids(connection: Connection, delivery: Delivery, since: datetime) -> tuple[str, ...]:
     """Return Kommo's ids that prove other deliveries of the conversation, settled since a time."""
+    lanes = SAID_LANES if delivery.kind.is_said else (delivery.lane,)
     statement = select(DELIVERIES.c.kommo_message_ids).where(
         DELIVERIES.c.conversation_id == delivery.conversation_id,
-        DELIVERIES.c.lane == delivery.lane,
+        DELIVERIES.c.lane.in_(lanes),
         DELIVERIES.c.id != delivery.id,
         DELIVERIES.c.finished_at >= since,
     )
@@ -138,6 +158,34 @@ def dead_deliveries(
     return [_delivery(row) for row in connection.execute(statement)]
 
 
+def accepted(connection: Connection, conversation_id: UUID, since: datetime, limit: int) -> list[Delivery]:
+    """Return messages of a conversation that Kommo has accepted and of which no more is known, the oldest first.
+
+    Args:
+        connection: the transaction.
+        conversation_id: the conversation.
+        since: those that are looked for, however old, and of the others those accepted since then.
+        limit: most of them.
+    """
+    is_open = DELIVERIES.c.proved_at.is_(None)
+    statement = (
+        select(DELIVERIES)
+        .where(DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.proof_state == text("'accepted'"))
+        .where(is_open | (DELIVERIES.c.finished_at >= since))
+        .order_by(is_open.desc(), DELIVERIES.c.finished_at, DELIVERIES.c.sequence)
+        .limit(limit)
+    )
+    return [_delivery(row) for row in connection.execute(statement)]
+
+
+def put_delivery(connection: Connection, delivery: Delivery) -> None:
+    """Store a delivery, in place of one that had its id before."""
+    if find_delivery(connection, delivery.id) is None:
+        insert_deliveries(connection, [delivery])
+    else:
+        save_deliveries(connection, [delivery])
+
+
 def insert_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> None:
     """Store new deliveries."""
     if deliveries:
@@ -157,7 +205,9 @@ def save_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> N
     connection.execute(statement, [_prefixed(_values(delivery)) for delivery in deliveries])
 
 
-def due_lanes(connection: Connection, now: datetime, excluded: Iterable[str], limit: int) -> list[LaneKey]:
+def due_lanes(
+    connection: Connection, now: datetime, excluded: Iterable[str], limit: int, short: Iterable[str] = ()
+) -> list[LaneKey]:
     """Return lanes of conversations whose deliveries are due, the longest due first; their work is locked.
 
     Args:
@@ -165,22 +215,36 @@ def due_lanes(connection: Connection, now: datetime, excluded: Iterable[str], li
         now: its time.
         excluded: accounts that cannot send now, and therefore hold up nobody.
         limit: most of them.
+        short: accounts whose proofs have to wait, and therefore hold up no message.
     """
-    return [(row.conversation_id, row.lane) for row in connection.execute(due_statement(now, excluded, limit))]
+    statement = due_statement(now, excluded, limit, short)
+    return [(row.conversation_id, row.lane) for row in connection.execute(statement)]
 
 
-def due_statement(now: datetime, excluded: Iterable[str], limit: int) -> Select[tuple[UUID, str]]:
+def due_statement(
+    now: datetime, excluded: Iterable[str], limit: int, short: Iterable[str] = ()
+) -> Select[tuple[UUID, str]]:
     """Return the statement of `due_lanes`, which has to cost what is due and not what is stored."""
     chosen = select(DELIVERY_WORK.c.conversation_id, DELIVERY_WORK.c.lane).where(DELIVERY_WORK.c.due_at <= now)
-    statement = _of_others(chosen, excluded)
+    statement = _of_others(chosen, excluded, short)
     return statement.order_by(DELIVERY_WORK.c.due_at).limit(limit).with_for_update(skip_locked=True)
 
 
-def next_due(connection: Connection, excluded: Iterable[str]) -> datetime | None:
+def next_due(connection: Connection, excluded: Iterable[str], short: Iterable[str] = ()) -> datetime | None:
     """Return when the next work of an account that can send is due; None when there is none."""
-    statement = _of_others(select(DELIVERY_WORK.c.due_at), excluded)
+    statement = _of_others(select(DELIVERY_WORK.c.due_at), excluded, short)
     due_at: datetime | None = connection.scalar(statement.order_by(DELIVERY_WORK.c.due_at).limit(1))
     return due_at
+
+
+def oldest_due(connection: Connection, now: datetime) -> dict[str, datetime]:
+    """Return by lane since when the work that waits longest there has been due; lanes without any are left out."""
+    statement = (
+        select(DELIVERY_WORK.c.lane, func.min(DELIVERY_WORK.c.due_at).label("oldest_at"))
+        .where(DELIVERY_WORK.c.due_at <= now)
+        .group_by(DELIVERY_WORK.c.lane)
+    )
+    return {row.lane: row.oldest_at for row in connection.execute(statement)}
 
 
 def lock_work(connection: Connection, conversation_id: UUID, lane: str = MESSAGE_LANE) -> DeliveryWork | None:
@@ -235,9 +299,15 @@ def use_talk(connection: Connection, conversation_id: UUID, talk_id: str) -> Non
     connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id).values(kommo_talk_id=talk_id))
 
 
-def _of_others(statement: Select[Any], excluded: Iterable[str]) -> Select[Any]:
-    accounts = sorted(excluded)
-    return statement.where(DELIVERY_WORK.c.account_id.not_in(accounts)) if accounts else statement
+def _of_others(statement: Select[Any], excluded: Iterable[str], short: Iterable[str]) -> Select[Any]:
+    accounts, waiting = sorted(excluded), sorted(short)
+    if accounts:
+        # An alert asks nothing of Kommo, so that nothing of Kommo's holds it up.
+        statement = statement.where(or_(DELIVERY_WORK.c.account_id.not_in(accounts), _IS_ALERT))
+    if waiting:
+        is_waiting = and_(DELIVERY_WORK.c.lane == DeliveryKind.PROOF.lane, DELIVERY_WORK.c.account_id.in_(waiting))
+        statement = statement.where(not_(is_waiting))
+    return statement
 
 
 def _typed_key(key: tuple[datetime, UUID]) -> tuple[Any, Any]:
@@ -288,7 +358,23 @@ def _values(delivery: Delivery) -> dict[str, object]:
         "finished_at": delivery.finished_at,
         "details": details_to_json(delivery.details),
         "not_before_at": delivery.not_before_at,
+        **_proof_values(delivery.proof),
     }
+
+
+def _proof_values(proof: Proof | None) -> dict[str, object]:
+    return {
+        "proof_state": proof.state.value if proof else None,
+        "proof_source": (proof.source or None) if proof else None,
+        "proof_reason": (proof.reason or None) if proof else None,
+        "proved_at": proof.proved_at if proof else None,
+    }
+
+
+def _proof(row: Row[Any]) -> Proof | None:
+    if row.proof_state is None:
+        return None
+    return Proof(ProofState(row.proof_state), row.proof_source or "", row.proof_reason or "", row.proved_at)
 
 
 def _delivery(row: Row[Any]) -> Delivery:
@@ -316,4 +402,5 @@ def _delivery(row: Row[Any]) -> Delivery:
         finished_at=row.finished_at,
         details=details_of_json(DeliveryKind(row.kind), row.details),
         not_before_at=row.not_before_at,
+        proof=_proof(row),
     )

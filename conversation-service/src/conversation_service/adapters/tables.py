@@ -19,6 +19,10 @@ from sqlalchemy import (
 
 from conversation_service.adapters.columns import Json, UtcDateTime, Uuid
 
+ONCE_FOR_EACH_CALL = (
+    "lane IN ('note', 'task', 'lead_update', 'reminder', 'courtesy', 'alert_nobody_came', 'alert_package_waiting')"
+)
+
 METADATA = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -66,6 +70,8 @@ CONVERSATIONS = Table(
     Column("floor_changed_at", UtcDateTime(), nullable=False),
     Column("floor_is_failure", Boolean, nullable=False, server_default=false()),
     Column("person_last_wrote_at", UtcDateTime()),
+    # By the clock of whoever said so: a talk that was closed before it is old news.
+    Column("person_acted_at", UtcDateTime()),
     Column("released_at", UtcDateTime()),
     Column("episode_started_at", UtcDateTime(), nullable=False),
     Column("delivery_sequence", BigInteger, nullable=False, server_default="0"),
@@ -192,7 +198,7 @@ DELIVERIES = Table(
     UniqueConstraint("conversation_id", "lane", "sequence"),
     CheckConstraint(
         "kind IN ('reply', 'notice', 'note', 'task', 'lead_update', 'reminder', 'courtesy', 'alert', 'proof', 'relay', "
-        "'mirror')",
+        "'mirror', 'viewing')",
         name="kind",
     ),
     CheckConstraint("proof_state IN ('accepted', 'delivered', 'read', 'failed')", name="proof_state"),
@@ -212,8 +218,16 @@ DELIVERIES = Table(
         "lane",
         "floor_number",
         unique=True,
-        postgresql_where=text("lane IN ('note', 'task', 'lead_update', 'reminder', 'courtesy')"),
-        sqlite_where=text("lane IN ('note', 'task', 'lead_update', 'reminder', 'courtesy')"),
+        postgresql_where=text(ONCE_FOR_EACH_CALL),
+        sqlite_where=text(ONCE_FOR_EACH_CALL),
+    ),
+    # What one look into Kommo's record can prove.
+    Index(
+        "ix_deliveries_accepted",
+        "conversation_id",
+        "finished_at",
+        postgresql_where=text("proof_state = 'accepted'"),
+        sqlite_where=text("proof_state = 'accepted'"),
     ),
     Index(
         "ix_deliveries_dead",
@@ -249,7 +263,31 @@ SALESBOT_CONTINUATIONS = Table(
     Column("received_at", UtcDateTime(), nullable=False),
     Column("expires_at", UtcDateTime(), nullable=False),
     Column("used_at", UtcDateTime()),
+    # The one delivery that may answer the bot, as often as it is attempted.
+    Column("delivery_id", Uuid()),
     Index(None, "expires_at"),
+)
+
+RELAY_REQUESTS = Table(
+    "relay_requests",
+    METADATA,
+    Column("account_id", Text, primary_key=True),
+    Column("request_id", Uuid(), primary_key=True),
+    # Its arrival at the gateway, which may repeat the storing of it; another arrival of the request is a replay.
+    Column("arrival_id", Uuid(), nullable=False),
+    Column("received_at", UtcDateTime(), nullable=False),
+    Index(None, "received_at"),
+)
+
+MONTHLY_USAGE = Table(
+    "monthly_usage",
+    METADATA,
+    Column("account_id", Text, primary_key=True),
+    # Such as `2026-11`.
+    Column("month", Text, primary_key=True),
+    Column("messages", BigInteger, nullable=False),
+    # The highest share of the month's messages that somebody was told of.
+    Column("alarmed_percent", Integer, nullable=False),
 )
 
 RATE_BUCKETS = Table(

@@ -1,6 +1,7 @@
 """Values of the domain as messages of the contract, and names as enums."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from conversation_service.domain.conversation import Conversation, Message, Outcome, Role
@@ -64,8 +65,10 @@ def priority_from_proto(number: int) -> Priority:
     return PRIORITY_OF.get(number, Priority.MEDIUM)
 
 
-def conversation_to_proto(conversation: Conversation, unread_count: int) -> pb.Conversation:
-    """Return a conversation for the wire; `unread_count` is not stored in it."""
+def conversation_to_proto(
+    conversation: Conversation, unread_count: int, reminder_at: datetime | None = None
+) -> pb.Conversation:
+    """Return a conversation for the wire; the number and the time are not stored in it."""
     floor = conversation.floor
     last_message_at = conversation.last_message_at if conversation.message_count else None
     return pb.Conversation(
@@ -101,6 +104,7 @@ def conversation_to_proto(conversation: Conversation, unread_count: int) -> pb.C
         tags=conversation.tags,
         create_time=from_time(conversation.created_at),
         update_time=from_time(conversation.updated_at),
+        reminder_time=from_time(reminder_at),
     )
 
 
@@ -123,4 +127,6 @@ def message_to_proto(message: Message) -> pb.Message:
         turn_id=str(message.turn_id) if message.turn_id else "",
         create_time=from_time(message.created_at),
         ingest_time=from_time(message.ingested_at),
+        media_type=message.finding.media_type,
+        media_size_bytes=message.finding.size_bytes,
     )

@@ -1,7 +1,11 @@
 """Deliveries as messages of the contract."""
 
+from conversation_service.domain.alerts import AlertDetails
+from conversation_service.domain.channel_message import ChannelMessage
 from conversation_service.domain.deliveries import Delivery, DeliveryKind, DeliveryState
 from conversation_service.domain.handoff import LeadChanges, TaskDetails
+from conversation_service.domain.proof import Proof, ProofState
+from conversation_service.servicers.channel_messages import channel_message_to_proto
 from conversation_service.servicers.conversions import PRIORITY
 from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh_runtime.parsing import from_time
@@ -18,12 +22,21 @@ KIND = {
     DeliveryKind.PROOF: pb.DELIVERY_KIND_PROOF,
     DeliveryKind.RELAY: pb.DELIVERY_KIND_RELAY,
     DeliveryKind.MIRROR: pb.DELIVERY_KIND_MIRROR,
+    DeliveryKind.VIEWING: pb.DELIVERY_KIND_VIEWING,
 }
 STATE = {
     DeliveryState.PENDING: pb.DELIVERY_STATE_PENDING,
     DeliveryState.SENT: pb.DELIVERY_STATE_SENT,
     DeliveryState.DROPPED: pb.DELIVERY_STATE_DROPPED,
     DeliveryState.DEAD: pb.DELIVERY_STATE_DEAD,
+}
+
+
+PROOF_STATE = {
+    ProofState.ACCEPTED: pb.PROOF_STATE_ACCEPTED,
+    ProofState.DELIVERED: pb.PROOF_STATE_DELIVERED,
+    ProofState.READ: pb.PROOF_STATE_READ,
+    ProofState.FAILED: pb.PROOF_STATE_FAILED,
 }
 
 
@@ -44,8 +57,25 @@ def delivery_to_proto(delivery: Delivery) -> pb.Delivery:
         reason=delivery.reason,
         create_time=from_time(delivery.created_at),
         finish_time=from_time(delivery.finished_at),
+        proof=_proof(delivery.proof),
         task=_task(delivery.details) if isinstance(delivery.details, TaskDetails) else None,
         lead_changes=_lead_changes(delivery.details) if isinstance(delivery.details, LeadChanges) else None,
+        alert=_alert(delivery.details) if isinstance(delivery.details, AlertDetails) else None,
+        not_before_time=from_time(delivery.not_before_at),
+        channel_message=(
+            channel_message_to_proto(delivery.details) if isinstance(delivery.details, ChannelMessage) else None
+        ),
+    )
+
+
+def _proof(proof: Proof | None) -> pb.Proof | None:
+    if proof is None:
+        return None
+    return pb.Proof(
+        state=PROOF_STATE[proof.state],
+        source=proof.source,
+        reason=proof.reason,
+        prove_time=from_time(proof.proved_at),
     )
 
 
@@ -54,6 +84,16 @@ def _task(details: TaskDetails) -> pb.TaskDetails:
         due_time=from_time(details.due_at),
         responsible_user_id=details.responsible_user_id or 0,
         priority=PRIORITY[details.priority],
+    )
+
+
+def _alert(details: AlertDetails) -> pb.AlertDetails:
+    return pb.AlertDetails(
+        kind=details.kind.value,
+        reason=details.reason,
+        priority=PRIORITY[details.priority],
+        since_time=from_time(details.since_at),
+        trace_url=details.trace_url,
     )
 
 

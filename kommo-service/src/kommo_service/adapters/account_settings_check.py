@@ -76,6 +76,10 @@ def _transports(account: Account) -> list[Finding]:
     if "own_channel" in account.transports and account.channel is None:
         text = "own_channel is listed as a transport, but the account file has no [channel]."
         found.append(problem("transports", text, "Add the [channel] table, or take own_channel out of transports."))
+    bots = account.salesbot
+    if "salesbot_field" in account.transports and (bots.field_id is None or bots.bot_id is None):
+        text = "salesbot_field is listed as a transport, but the account file does not name its field and its bot."
+        found.append(problem("transports", text, "Set field_id and bot_id in the [salesbot] table."))
     return found
 
 
@@ -85,6 +89,8 @@ def _needed_secrets(account: Account) -> list[SecretName]:
         needed.append("channel_secret")
     if account.guide_webhook == "signed":
         needed.append("guide_secret")
+    if "salesbot_return" in account.transports:
+        needed.append("client_secret")
     return needed
 
 
