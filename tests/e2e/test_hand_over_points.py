@@ -40,9 +40,10 @@ from kommomesh_runtime.settings import ServerSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-# Every request that a hand-over makes and every report that it ends in: the first test holds these lists to what is seen.
+# Every request that a hand-over makes and every report: the first test holds these lists to what is seen.
 REQUESTS = ("get_lead", "add_tasks", "add_notes", "patch_lead", "send_message")
 REPORTS = ("task", "note", "lead_update", "notice")
+OF_REQUEST = dict(zip(REQUESTS, ("task", "task", "note", "lead_update", "notice"), strict=True))
 LANES = ("task", "note", "lead_update", "message")
 # One note, one task, the tag, and one notice to the client.
 WHOLE = (1, 1, ["persona"], 1)
@@ -123,6 +124,14 @@ class Stage:
 
         await until(look)
 
+    async def reported(self, kind: str) -> None:
+        """Return when a report of such a delivery is stored."""
+
+        async def look() -> bool:
+            return kind in self.gate.reports
+
+        await until(look)
+
     async def escalated(self) -> Chat:
         """Let a person be called in a new chat with a lead, and return the chat."""
         name = f"points-{uuid4().hex[:8]}"
@@ -145,7 +154,7 @@ class Stage:
         return chat
 
     def found(self, chat: Chat) -> tuple[int, int, list[str], int]:
-        """Return how many notes and tasks Kommo has of a chat, the tags of its lead, and how much the client was told."""
+        """Return how many notes and tasks Kommo has of a chat, its lead's tags, and how much the client was told."""
         world = self.kommo.simulator.world
         mine = {("leads", chat.lead_id), ("contacts", chat.contact_id)}
         notes = [one for one in world.notes.values() if (one.entity_type, one.entity_id) in mine]
@@ -193,9 +202,9 @@ def forwarded(stage: Stage) -> None:
 
     async def report(request: Any) -> Any:
         kind = await kind_of(stage, request.delivery_id)
-        stage.gate.reports.append(kind)
         await stage.gate.hold(kind, "before")
         answer = await stage.outbox.ReportDelivery(request)
+        stage.gate.reports.append(kind)
         await stage.gate.hold(kind, "after")
         return answer
 
@@ -271,8 +280,10 @@ async def test_given_a_kill_at_a_request_when_all_is_done_then_kommo_has_one_not
         if victim == "worker":
             running.cancel()
         else:
+            stage.gate.reports.clear()
             await stage.kill_kommo()
             await stage.start_kommo()
+            await stage.reported(OF_REQUEST[operation])
             stage.clock.shift += BACKOFF_OVER
             await stage.done()
     if victim == "worker":

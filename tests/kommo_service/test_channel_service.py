@@ -12,11 +12,14 @@ import pytest
 from pydantic import SecretStr
 
 from kommo_service.__main__ import open_service
+from kommo_service.adapters.account_settings_check import settings_findings
 from kommo_service.adapters.channel_connection import ChannelConnector
 from kommo_service.adapters.kommo_http import KommoHttp
+from kommo_service.adapters.relay_check import relay_findings
 from kommo_service.domain.channel_check import ConnectionRefused
 from kommo_service.domain.outcomes import Reason, RetryLater, Sent, TellPerson
 from kommo_service.domain.relay_posts import RelayAnswer, Relayed, of_relay
+from kommo_service.domain.relay_texts import failure_text
 from kommo_service.settings import KommoSettings
 from kommo_simulator import RunningSimulator
 from kommomesh.common.v1 import common_pb2
@@ -295,3 +298,33 @@ async def test_given_something_amiss_when_connecting_then_the_text_says_what(
     for changes, said in amiss:
         with pytest.raises(ConnectionRefused, match=said):
             await connector(account_of(simulator, **changes), http_to).connect()
+
+
+def test_given_a_code_or_a_relays_words_when_shown_in_kommo_then_people_can_read_it() -> None:
+    assert failure_text("floor_changed", "pt-BR") == "Não foi enviada: uma pessoa assumiu o chat antes."
+    assert failure_text("floor_changed", "fr-FR") == "No se envió: una persona tomó el chat antes."
+    assert failure_text("131047: re-engagement message", "es-AR") == "131047: re-engagement message"
+
+
+async def test_given_relays_that_answer_in_each_way_when_an_account_is_checked_then_the_finding_says_what_to_do(
+    account_of: Callable[..., Account], simulator: RunningSimulator, peer: Any
+) -> None:
+    account = with_relay(account_of(simulator), peer.url)
+    found = []
+    for status in (200, 401, 404):
+        peer.will(status, {})
+        found += await relay_findings(account, lambda: datetime.now(UTC))
+    found += await relay_findings(with_relay(account, "http://127.0.0.1:9"), lambda: datetime.now(UTC))
+    assert [one.severity.value for one in found] == ["ok", "problem", "warning", "problem"]
+    assert json.loads(peer.seen[0].body) == {"type": "ping"}
+    assert await relay_findings(account_of(simulator), lambda: datetime.now(UTC)) == []
+
+
+def test_given_a_relay_but_no_way_to_it_when_the_file_is_checked_then_both_are_said(
+    account_of: Callable[..., Account], simulator: RunningSimulator
+) -> None:
+    account = with_relay(account_of(simulator), "https://relay.example.com/m")
+    without = account.model_copy(update={"secrets": {}})
+    found = {one.check: one.remedy for one in settings_findings(without, (), "", is_whole=True)}
+    assert "own_channel" in found["transports"]
+    assert "secrets.relay_secret" in found

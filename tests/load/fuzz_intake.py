@@ -7,15 +7,11 @@ memory that grows. It prints what it did, and ends with 1 when it found somethin
 import argparse
 import hashlib
 import hmac
-import os
-import select
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,37 +21,28 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "deploy" / "local")]
 import httpx  # noqa: E402
 import jwt  # noqa: E402
 import psutil  # noqa: E402
-from hostile_bodies import FORM_BODIES, JSON_BODIES  # noqa: E402
+from fuzzed_processes import (  # noqa: E402
+    CHANNEL_SECRET,
+    CLIENT_SECRET,
+    INTEGRATION,
+    MOST_ANSWER_SECONDS,
+    SCOPE,
+    Parsers,
+    running_gateway,
+    running_parsers,
+    wait_until_up,
+)
+from hostile_bodies import FORM_BODIES, FORM_BOMBS, FORMS, JSON_BODIES, JSON_BOMBS, JSONS  # noqa: E402
 from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
-from support.mesh import free_ports  # noqa: E402
 
 # A body may have a megabyte; the slowest takes a fraction of this on one slow core.
 MOST_CPU_SECONDS = 1.0
-MOST_ANSWER_SECONDS = 20.0
 MOST_GROWTH_MB = {"parsers": 32, "gateway": 32}
 BATCH = 300
+LONG_SECONDS = 30
 HTTP_EVERY = 10
 ALLOWED = {200, 400, 401, 413, 415}
-SCOPE = "cb743d94-e10c-584f-935b-a878ab9c730b_1fc0353a-290f-5d64-b8fe-3d6f809da6fa"
-CHANNEL_SECRET = "933a17f1bc8dfe3334ad2559c46eef8fd22f99f7"
-CLIENT_SECRET = "1191cb34914bf1b213aa5b16fbecc0929d842517c5cf8fdc851d8d7549c9629e"
-INTEGRATION = "3ce64c51-4f91-536b-8703-c6520b667e98"
-ACCOUNT = f"""
-id = "31874205"
-subdomain = "fixture-tiendaaurora"
-guide_webhook = "open"
-public_url = "https://hooks.example.com"
-integration_id = "{INTEGRATION}"
-
-[channel]
-scope_id = "{SCOPE}"
-
-[secrets]
-webhook_secret = [{{value = "fixture-webhook-secret"}}]
-channel_secret = [{{value = "{CHANNEL_SECRET}"}}]
-client_secret = [{{value = "{CLIENT_SECRET}"}}]
-"""
 
 
 @dataclass
@@ -63,6 +50,7 @@ class Tally:
     """What has been done so far."""
 
     ends_at: float
+    batch: int = BATCH
     inputs: Counter[str] = field(default_factory=Counter)
     results: Counter[str] = field(default_factory=Counter)
     slowest: dict[str, float] = field(default_factory=lambda: {"parsers": 0.0, "gateway": 0.0})
@@ -70,35 +58,6 @@ class Tally:
     def took(self, where: str, seconds: float, most: float) -> None:
         self.slowest[where] = max(self.slowest[where], seconds)
         assert seconds < most, f"an input took {seconds:.2f} s ({where})"
-
-
-@dataclass
-class Parsers:
-    """The parsers in their own process, which is asked about one body after the other."""
-
-    process: "subprocess.Popen[bytes]"
-
-    def ask(self, kind: str, body: bytes) -> tuple[float, str]:
-        """Return the CPU seconds that a body took, and what became of it."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(f"{kind} {len(body)}\n".encode() + body)
-        self.process.stdin.flush()
-        is_there, _, _ = select.select([self.process.stdout], [], [], MOST_ANSWER_SECONDS)
-        assert is_there, "the parsers hang"
-        seconds, _, result = self.process.stdout.readline().decode().rstrip("\n").partition(" ")
-        return float(seconds), result
-
-
-@contextmanager
-def running_parsers() -> Iterator[Parsers]:
-    """Run the parsers while inside."""
-    command = [sys.executable, str(ROOT / "tests" / "load" / "parsers_alone.py")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        try:
-            yield Parsers(process)
-        finally:
-            process.terminate()
 
 
 def parsed(tally: Tally, parsers: Parsers, kind: str, body: bytes) -> None:
@@ -166,7 +125,7 @@ def damaged_tokens(draw: st.DrawFn) -> str:
 def run_batch(tally: Tally, parsers: Parsers, client: httpx.Client, number: int) -> None:
     """Feed one batch; Hypothesis tells the smallest body that fails."""
     usual = settings(
-        max_examples=BATCH,
+        max_examples=tally.batch,
         deadline=None,
         database=None,
         phases=(Phase.generate, Phase.shrink),
@@ -193,43 +152,13 @@ def run_batch(tally: Tally, parsers: Parsers, client: httpx.Client, number: int)
         feed("json", body)
 
     @seed(number)
-    @settings(usual, max_examples=BATCH // 20)
+    @settings(usual, max_examples=tally.batch // 20)
     @given(damaged_tokens())
     def tokens(token: str) -> None:
         posted_token(tally, client, token)
 
     for feeding in (forms, jsons, tokens):
         feeding()
-
-
-@contextmanager
-def running_gateway(folder: Path) -> Iterator[tuple[str, int]]:
-    """Run a gateway that forgets what it is told to store; give its address and its process."""
-    (port,) = free_ports(1)
-    accounts = folder / "accounts"
-    accounts.mkdir()
-    (accounts / "fixture.toml").write_text(ACCOUNT)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MESH_", "KOMMO_"))}
-    environ = {**clean, "MESH_PORT": str(port), "MESH_ACCOUNTS_DIR": str(accounts), "MESH_LOG_FORMAT": "json"}
-    command = [sys.executable, str(ROOT / "tests" / "load" / "web_without_store.py")]
-    with (folder / "gateway.log").open("wb") as output:
-        process = subprocess.Popen(command, env=environ, stdout=output, stderr=output)
-    try:
-        yield f"http://127.0.0.1:{port}", process.pid
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def wait_until_up(client: httpx.Client) -> None:
-    """Return when the gateway answers."""
-    for _ in range(600):
-        try:
-            if client.get("/healthz").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise TimeoutError("the gateway did not come up")
 
 
 def megabytes(pids: dict[str, int]) -> dict[str, float]:
@@ -257,6 +186,14 @@ def report(tally: Tally, before: dict[str, float], after: dict[str, float], batc
     return is_flat
 
 
+def warm_up(tally: Tally, parsers: Parsers, client: httpx.Client) -> None:
+    """Feed every recorded and every largest body once, so that memory has what it needs for them."""
+    for kind, bodies in (("form", [*FORMS, *FORM_BOMBS]), ("json", [*JSONS, *JSON_BOMBS])):
+        for body in bodies:
+            parsed(tally, parsers, kind, body)
+            posted(tally, client, kind, body)
+
+
 def run(parsers: Parsers, client: httpx.Client, pid: int, seconds: float, first_seed: int) -> bool:
     """Feed bodies for some time; return whether memory stayed within its bounds.
 
@@ -265,12 +202,13 @@ def run(parsers: Parsers, client: httpx.Client, pid: int, seconds: float, first_
     """
     pids = {"parsers": parsers.process.pid, "gateway": pid}
     started = time.monotonic()
-    tally, batches = Tally(started + seconds), 0
+    tally, batches = Tally(started + seconds, BATCH if seconds > LONG_SECONDS else BATCH // 5), 0
+    warm_up(tally, parsers, client)
     before = megabytes(pids)
     while time.monotonic() < tally.ends_at:
         run_batch(tally, parsers, client, first_seed + batches)
         batches += 1
-        if batches == 1 or time.monotonic() < started + seconds / 5:
+        if time.monotonic() < started + seconds / 5:
             before = megabytes(pids)
     return report(tally, before, megabytes(pids), batches)
 

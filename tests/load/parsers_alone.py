@@ -3,7 +3,9 @@
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import astuple
+from typing import Any
 
 from gateway.adapters.ingest_items import to_item
 from gateway.adapters.json_bodies import read_json
@@ -19,13 +21,22 @@ MOST_ID = 256
 IDENTITY = ChannelIdentity.of("31874205", ("db2aef5d-e204-580c-b10b-7f8f6a238708",))
 
 
+def texts_of(value: Any) -> Iterator[str]:
+    """Give every text in a nest of tuples."""
+    if isinstance(value, tuple):
+        for inner in value:
+            yield from texts_of(inner)
+    elif isinstance(value, str):
+        yield value
+
+
 def check(intake: Intake) -> None:
     """Look whether what was read can be stored."""
     assert len(intake.events) <= MOST_EVENTS
     for event in intake.events:
         item = to_item("31874205", event)
         assert 0 < len(item.chat_id) <= MOST_ID
-        assert "\0" not in item.chat_id
+        assert not any("\0" in text for text in texts_of(astuple(event)))
         assert item.SerializeToString()
     assert all(count > 0 for count in intake.ignored.values())
 

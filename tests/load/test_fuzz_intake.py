@@ -13,7 +13,7 @@ async def test_given_hostile_bodies_when_fed_for_a_moment_then_nothing_is_found(
         sys.executable,
         str(FUZZ),
         "--seconds",
-        "5",
+        "3",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

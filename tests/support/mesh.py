@@ -32,7 +32,7 @@ requests_per_second = 2000
 quiet_seconds = {quiet}
 quiet_max_seconds = 3
 dependency_wait_seconds = 20
-user_amojo_ids = ["db2aef5d-e204-580c-b10b-7f8f6a238708"]
+user_amojo_ids = ["db2aef5d-e204-580c-b10b-7f8f6a238708", "eeb00b5e-89a6-52bf-a2bf-820704a2533c"]
 
 [handoff]
 tags = ["persona"]

@@ -63,9 +63,7 @@ class RelayHook:
             raise Refused(400, "invalid_field", str(error), logged={"account_id": account.id}) from None
         return await self._stored(account, post, item_of_post(account.id, post, request_id), started)
 
-    async def _stored(
-        self, account: Account, post: RelayPost, item: service_pb.IngestItem, started: float
-    ) -> Answer:
+    async def _stored(self, account: Account, post: RelayPost, item: service_pb.IngestItem, started: float) -> Answer:
         seconds = self.webhooks.seconds.chats - (time.perf_counter() - started)
         logged: dict[str, Any] = {"account_id": account.id, "events": 1}
         try:

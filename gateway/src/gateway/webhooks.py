@@ -12,8 +12,8 @@ from starlette.types import Receive, Scope
 from gateway.adapters.authentication import Keyring
 from gateway.adapters.bodies import BodyLimits, BodyNotPlain, BodyTooLarge, BodyTooSlow, header, read_body
 from gateway.adapters.ingest import IngestCoalescer, NotStored
-from gateway.adapters.relay_items import item_of_event
 from gateway.adapters.json_bodies import read_json
+from gateway.adapters.relay_items import item_of_event
 from gateway.answers import Answer, Refused, not_stored, unauthenticated
 from gateway.domain import crm_events, guide_events
 from gateway.domain.chats_events import ChannelIdentity, amojo_id_of, read_chats_events

@@ -17,6 +17,7 @@ from kommo_service.domain.channel_bodies import Status
 from kommo_service.domain.limiter import KommoRateLimited
 from kommo_service.domain.outcomes import FinalOutcome, Reason, RetryLater, Sent, TellPerson
 from kommo_service.domain.relay_posts import Relayed, message_body, of_relay, typing_body
+from kommo_service.domain.relay_texts import failure_text
 from kommo_service.domain.rendering import render
 from kommo_service.domain.route import LEASE_SECONDS
 from kommomesh.kommo.v1 import channel_service_pb2 as pb
@@ -90,7 +91,8 @@ class ChannelServicer(pb_grpc.ChannelServiceServicer):
         if status is None:
             raise InvalidArgument(field="status", problem="is required")
         mirror = self._mirror(account)
-        outcome = await mirror.tell_status(ids, status, request.error) if mirror else NO_CHANNEL
+        error = failure_text(request.error, account.locale)
+        outcome = await mirror.tell_status(ids, status, error) if mirror else NO_CHANNEL
         _note("status", account, "", outcome)
         return pb.MirrorStatusResponse(
             outcome=wire.outcome_of(outcome),
@@ -172,6 +174,4 @@ class ChannelServicer(pb_grpc.ChannelServiceServicer):
 def _note(what: str, account: Account, delivery_id: str, outcome: FinalOutcome) -> None:
     name, reason = wire.outcome_name(outcome), wire.reason_of(outcome)
     MIRRORS.labels(what, name, reason or "none").inc()
-    log.info(
-        "mirror.handled", account_id=account.id, delivery_id=delivery_id, what=what, outcome=name, reason=reason
-    )
+    log.info("mirror.handled", account_id=account.id, delivery_id=delivery_id, what=what, outcome=name, reason=reason)

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from support.conversation_mesh import Mesh, answer, running_mesh, sent
 
+from conversation_service.adapters.tables import SALESBOT_CONTINUATIONS
 from kommomesh.conversation.v1 import conversation_service_pb2 as service_pb
 from kommomesh.conversation.v1 import outbox_service_pb2 as outbox_pb
 from kommomesh_runtime.accounts import Account, Accounts
@@ -118,3 +120,11 @@ async def test_given_bots_first_when_answered_in_parts_then_one_message_holds_th
     await answered(mesh, "a" * 600, "b" * 600, chat="chat-2")
     (first,) = await mesh.lease_deliveries()
     assert len(first.delivery.text) == 600
+
+
+async def test_given_a_bot_that_ended_long_ago_when_another_waits_then_its_address_is_forgotten(mesh: Mesh) -> None:
+    await bot_waits(mesh, 1, lead="1")
+    mesh.clock.advance(timedelta(hours=49).total_seconds())
+    await bot_waits(mesh, 2, lead="2")
+    query = select(SALESBOT_CONTINUATIONS.c.lead_id)
+    assert await mesh.store.read(lambda connection, _now: list(connection.scalars(query))) == ["2"]

@@ -95,6 +95,8 @@ async def test_given_a_dead_letter_when_replayed_by_force_then_it_leaves_althoug
     assert {delivery.state for delivery in replayed} == {pb.DELIVERY_STATE_PENDING}
     leased = await mesh.lease_delivery()
     assert (leased.delivery.id, leased.delivery.attempt_count) == (dead.id, 1)
+    recorded = [one for one in (await mesh.trace(turn_id=turn.turn_id)).deliveries if one.id == dead.id]
+    assert [(dead.is_forced, one.is_forced) for one in recorded] == [(False, True)]
     await mesh.report(leased, sent=sent("k-1"))
     assert await mesh.bot_said(turn.conversation.id) == ["uno"]
     assert await mesh.outcomes(turn.conversation.id) == ["HANDED_TO_PERSON"]

@@ -77,6 +77,8 @@ async def test_given_an_accepted_reply_when_looked_for_then_it_is_delivered_and_
     first, second = await proofs(mesh, turn)
     assert (first.state, first.source, second.state) == (DELIVERED, "talk", pb.PROOF_STATE_READ)
     assert first.HasField("prove_time")
+    listed = [one.proof.state for one in await mesh.messages(turn.conversation.id)]
+    assert listed == [pb.PROOF_STATE_UNSPECIFIED, DELIVERED, pb.PROOF_STATE_READ]
     mesh.clock.advance(100)
     assert await mesh.lease_deliveries() == []
     assert await mesh.outcomes(turn.conversation.id) == ["ANSWERED"]
@@ -143,6 +145,17 @@ async def test_given_a_salesbots_message_when_its_echo_came_then_nothing_is_read
     turn = await said(mesh, transport="salesbot_field", kommo_id="")
     await mesh.company_writes("Buenas", "k-9")
     assert await mesh.bot_said(turn.conversation.id) == ["Buenas"]
+    (proof,) = await proofs(mesh, turn)
+    assert (proof.state, proof.source, proof.HasField("prove_time")) == (ACCEPTED, "webhook", True)
+    mesh.clock.advance(60)
+    assert await mesh.lease_deliveries() == []
+
+
+async def test_given_a_salesbots_echo_that_overtakes_its_report_when_both_came_then_nothing_is_read(mesh: Mesh):
+    turn = await mesh.answered("Buenas")
+    leased = await mesh.lease_delivery()
+    await mesh.company_writes("Buenas", "k-9")
+    await mesh.report(leased, sent=outbox_pb.SentReport(transport="salesbot_return"))
     (proof,) = await proofs(mesh, turn)
     assert (proof.state, proof.source, proof.HasField("prove_time")) == (ACCEPTED, "webhook", True)
     mesh.clock.advance(60)

@@ -8,6 +8,7 @@ import pytest
 from support.conversation_mesh import ACCOUNT_ID, Mesh, running_mesh, sent
 
 from conversation_service.adapters.store import Store
+from kommomesh.common.v1 import common_pb2
 from kommomesh.conversation.v1 import channel_message_pb2 as channel_pb
 from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh.conversation.v1 import conversation_service_pb2 as service_pb
@@ -259,3 +260,28 @@ async def test_given_a_chat_that_kommo_told_of_first_when_the_relays_id_is_known
     (person,) = await mesh.ingest(person_wrote("k-1", "hola"))
     assert placeholder.conversation_id != conversation_id
     assert person.conversation_id == conversation_id
+
+
+async def test_given_a_kommo_that_refuses_the_clients_words_when_reported_then_a_person_is_called(mesh: Mesh) -> None:
+    (result,) = await mesh.ingest(from_relay("relay:a", "hola"))
+    await mesh.report(await lease_one(mesh, MIRROR), failed=outbox_pb.FailedReport(reason="invalid_text"))
+    found = await mesh.conversation(result.conversation_id)
+    assert found.floor.holder == pb.FLOOR_HOLDER_PERSON_WAITING
+    assert found.escalation_reason == "Lo que escribió el cliente no se pudo mostrar en Kommo (invalid_text)."
+    assert await mesh.outcomes(result.conversation_id) == ["HANDED_TO_PERSON"]
+
+
+async def test_given_a_person_whom_the_hook_took_for_a_bot_when_kommo_names_the_author_then_the_person_has_the_floor(
+    mesh: Mesh,
+) -> None:
+    conversation_id = await client_wrote(mesh)
+    hook = person_wrote("k-1", "te atiendo yo", CHAT)
+    hook.company_message.author_kind = service_pb.AUTHOR_KIND_BOT
+    await mesh.ingest(hook)
+    assert (await mesh.conversation(conversation_id)).floor.holder == pb.FLOOR_HOLDER_BOT
+    await mesh.ingest(person_wrote("k-1", "te atiendo yo"))
+    found = await mesh.conversation(conversation_id)
+    assert (found.floor.holder, found.bot_message_count) == (pb.FLOOR_HOLDER_PERSON, 0)
+    assert (await mesh.messages(conversation_id))[-1].role == common_pb2.ROLE_AGENT
+    assert await mesh.outcomes(conversation_id) == ["HANDED_TO_PERSON"]
+    assert len(await mesh.lease_deliveries()) == 1

@@ -48,11 +48,14 @@ class Order:
         account: fields of its file, beside the usual ones.
         secrets: secrets that are not those of its Kommo.
         kommo: settings of its Kommo.
+        relay: what the relay of its own channel answers at first, and whether it takes the message all the same; it
+            takes the rest. None is an account without a relay.
     """
 
     account: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     kommo: Mapping[str, Any] = field(default_factory=dict)
+    relay: Sequence[tuple[int, bool]] | None = None
 
 
 @dataclass
@@ -79,6 +82,10 @@ class Kommo:
         return f"webhook-secret-of-account-{self.account_id}"
 
     @property
+    def relay_secret(self) -> str:
+        return f"relay-secret-of-account-{self.account_id}"
+
+    @property
     def said(self) -> Mapping[str, Message]:
         """What the bot said in any chat of the account, by Kommo's id, whatever became of it."""
         messages = self.running.simulator.world.messages
@@ -88,6 +95,12 @@ class Kommo:
     def tasks(self) -> Sequence[Task]:
         """The tasks that people have."""
         return list(self.running.simulator.world.tasks.values())
+
+    @property
+    def is_reporting(self) -> bool:
+        """Whether webhooks of the account are on their way, which would come too late after a jump of the clock."""
+        stage = self.running.simulator.stage
+        return stage.webhooks.pending + stage.chats_hooks.pending > 0
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         answer = await self.client.post(path, json=body)
@@ -156,6 +169,8 @@ class FaultMesh:
             "SELECT account_id, lane, due_at, leased_until FROM delivery_work"
             " UNION ALL SELECT account_id, 'turn', due_at, leased_until FROM turn_work"
         )
+        if any(kommo.is_reporting for kommo in self.kommos if kommo.account_id in self.watched):
+            return None
         open_work = [one for one in work if one["account_id"] in self.watched and one["lane"] not in PATIENT_LANES]
         if any(one["leased_until"] for one in open_work):
             return None

@@ -1,7 +1,8 @@
-"""The account's own systems: what takes its alerts."""
+"""The accounts' own systems: what takes their alerts, and the relays of their own channels."""
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,19 +19,36 @@ from kommo_simulator.server import Server
 
 @dataclass
 class Outside:
-    """A server that takes alerts of all accounts.
+    """A server for all accounts.
 
     Args:
         url: where it listens.
         alerts: what it was told, in order.
+        answers: by account, what its relay answers next, and whether it takes the message all the same.
+        relayed: by account, the messages that its relay took, by their ids.
     """
 
     url: str = ""
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    answers: dict[str, deque[tuple[int, bool]]] = field(default_factory=dict)
+    relayed: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def alert_url(self) -> str:
         return f"{self.url}/alerts"
+
+    def relay_url(self, account_id: str) -> str:
+        return f"{self.url}/relays/{account_id}"
+
+    async def take_message(self, request: Request) -> Response:
+        account_id, body = request.path_params["account_id"], await request.json()
+        if body["type"] != "message":
+            return Response(status_code=204)
+        answers = self.answers.get(account_id)
+        status, is_taken = answers.popleft() if answers else (204, True)
+        if is_taken:
+            self.relayed.setdefault(account_id, {})[body["id"]] = body
+        return Response(status_code=status)
 
     async def take_alert(self, request: Request) -> Response:
         self.alerts.append(await request.json())
@@ -43,7 +61,8 @@ async def running_outside() -> AsyncIterator[Outside]:
     outside = Outside()
     listener = socket.create_server(("127.0.0.1", 0))
     outside.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = Starlette(routes=[Route("/alerts", outside.take_alert, methods=["POST"])])
+    alerts = Route("/alerts", outside.take_alert, methods=["POST"])
+    app = Starlette(routes=[alerts, Route("/relays/{account_id}", outside.take_message, methods=["POST"])])
     server = Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, ws="none"))
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve(sockets=[listener]))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -49,7 +50,7 @@ def _toml(value: Any) -> str:
 def _account_file(order: Order, kommo: Kommo, web_url: str, outside: Outside) -> str:
     settings = kommo.settings
     names = ("scope_id", "channel_id", "amojo_id", "bot_id")
-    fields = {
+    fields: dict[str, Any] = {
         "id": kommo.account_id,
         "subdomain": settings.subdomain,
         "kommo_base_url": kommo.url,
@@ -68,8 +69,12 @@ def _account_file(order: Order, kommo: Kommo, web_url: str, outside: Outside) ->
         "channel_secret": [settings.channel_secret.get_secret_value()],
         "client_secret": [settings.client_secret.get_secret_value()],
         "alert_secret": ["secret-of-the-alerts"],
+        "relay_secret": [kommo.relay_secret],
         **order.secrets,
     }
+    if order.relay is not None:
+        fields["channel"] |= {"relay_url": outside.relay_url(kommo.account_id), "messenger": "whatsapp"}
+        outside.answers[kommo.account_id] = deque(order.relay)
     fields["secrets"] = {
         name: [{"value": one.format(id=kommo.account_id)} for one in values] for name, values in secrets.items()
     }

@@ -39,6 +39,7 @@ class Fate:
         most_alike: how many of them have the same words.
         tasks: tasks that Kommo has for people.
         alerts: calls of the account's alert address.
+        relayed: messages that the relay of the own channel has.
     """
 
     case: Case
@@ -48,6 +49,7 @@ class Fate:
     most_alike: int
     tasks: int
     alerts: int
+    relayed: int
 
     @property
     def problems(self) -> list[str]:
@@ -59,6 +61,7 @@ class Fate:
             f"{self.because}, not {case.because}": case.because not in self.because,
             f"{self.at_kommo} messages, not {case.at_kommo}": self.at_kommo != case.at_kommo,
             "the same words twice": self.most_alike > 1,
+            f"{self.relayed} at the relay, not {case.relayed}": self.relayed != case.relayed,
             f"{self.tasks} tasks and {self.alerts} alerts": not is_told if case.outcome == TOLD else self.tasks > 0,
         }
         return [problem for problem, is_wrong in wrong.items() if is_wrong]
@@ -134,6 +137,7 @@ class Scene:
             most_alike=max(copies.values(), default=0),
             tasks=len(self.kommo.tasks),
             alerts=len(self._alerts),
+            relayed=len(self.mesh.outside.relayed.get(self.kommo.account_id, ())),
         )
 
     def _evidence(self) -> str:
@@ -161,7 +165,7 @@ class Scene:
 
 def _order_of(case: Case) -> Order:
     order = case.order
-    return Order({"transports": list(case.transports), **order.account}, order.secrets, order.kommo)
+    return Order({"transports": list(case.transports), **order.account}, order.secrets, order.kommo, order.relay)
 
 
 async def run_cases(folder: Path, cases: Sequence[Case] = CASES) -> list[Fate]:
@@ -180,7 +184,16 @@ async def run_cases(folder: Path, cases: Sequence[Case] = CASES) -> list[Fate]:
 
 def table(fates: Sequence[Fate]) -> str:
     """Return the fates as a table for people."""
-    head = ("case", "transports", "what Kommo did", "outcome", "evidence, or the reason told", "at Kommo", "called", "")
+    head = (
+        "case",
+        "transports",
+        "what Kommo did",
+        "outcome",
+        "evidence, or the reason told",
+        "at Kommo",
+        "elsewhere",
+        "",
+    )
     rows = [
         (
             fate.case.name,
@@ -189,7 +202,7 @@ def table(fates: Sequence[Fate]) -> str:
             fate.outcome,
             textwrap.shorten(fate.because, 400 if fate.problems else 60, placeholder="…"),
             f"{_counted(fate.at_kommo, 'message')}, {_counted(fate.tasks, 'task')}",
-            _counted(fate.alerts, "alert") if fate.alerts else "",
+            ", ".join(_counted(n, noun) for n, noun in ((fate.alerts, "alert"), (fate.relayed, "relayed")) if n),
             "WRONG" if fate.problems else "",
         )
         for fate in fates

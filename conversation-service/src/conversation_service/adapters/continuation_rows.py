@@ -1,9 +1,9 @@
 """The rows of Salesbots that wait: the newest one of each lead."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, tuple_, update
 
 from conversation_service.adapters.bulk import bulk_insert
 from conversation_service.adapters.keyed_rows import key_parameters, of_keys
@@ -12,6 +12,9 @@ from conversation_service.domain.continuations import Continuation
 from conversation_service.domain.deliveries import Delivery
 from conversation_service.domain.ingest import IngestOutcome, IngestResult
 
+# Longer than any delivery is attempted: a repeated attempt has to get the bot that it had.
+KEPT_FOR = timedelta(hours=48)
+FORGOTTEN_AT_ONCE = 10
 KNOWN = select(
     SALESBOT_CONTINUATIONS.c.account_id, SALESBOT_CONTINUATIONS.c.lead_id, SALESBOT_CONTINUATIONS.c.return_url
 )
@@ -61,6 +64,7 @@ def store_continuations(
         if not is_repeat:
             known[one.key], newest[one.key] = one.return_url, one
     if newest:
+        _forget_ended(connection, now)
         # In key order, as all take their locks.
         rows = [_row(newest[key], now) for key in sorted(newest)]
         bulk_insert(connection, SALESBOT_CONTINUATIONS, rows, KEEP_NEWEST)
@@ -84,6 +88,20 @@ def take_continuation(connection: Connection, delivery: Delivery, lead_id: str, 
         {"of_account": delivery.account_id, "of_lead": lead_id, "for_delivery": delivery.id, "at": now},
     ).one_or_none()
     return None if row is None else Continuation(delivery.account_id, lead_id, row.return_url, row.expires_at)
+
+
+def _forget_ended(connection: Connection, now: datetime) -> None:
+    """Delete some of the bots that no attempt asks for any more; each new one takes a few of them along."""
+    key = (SALESBOT_CONTINUATIONS.c.account_id, SALESBOT_CONTINUATIONS.c.lead_id)
+    ended = (
+        select(*key)
+        .where(SALESBOT_CONTINUATIONS.c.expires_at < now - KEPT_FOR)
+        .order_by(SALESBOT_CONTINUATIONS.c.expires_at)
+        .limit(FORGOTTEN_AT_ONCE)
+        # Another transaction may be at it: it never waits for it.
+        .with_for_update(skip_locked=True)
+    )
+    connection.execute(delete(SALESBOT_CONTINUATIONS).where(tuple_(*key).in_(ended)))
 
 
 def _row(continuation: Continuation, now: datetime) -> dict[str, object]:

@@ -22,8 +22,8 @@ from conversation_service.domain.deliveries import (
 )
 from conversation_service.domain.echoes import echoed, is_leaving_in_pieces
 from conversation_service.domain.floor import Escalated, Priority
-from conversation_service.domain.proof import DEFAULT_LOOKS, Looks, new_proof
-from conversation_service.domain.relaying import OWN_CHANNEL, is_message
+from conversation_service.domain.proof import DEFAULT_LOOKS, WEBHOOK, Looks, Proof, after_echo, new_proof
+from conversation_service.domain.relaying import OWN_CHANNEL, is_message, unmirrored_reason
 
 ECHOES_LOOKED_AT = 100
 
@@ -37,12 +37,11 @@ def settle(
     Kommo's answer does not say that the client has it, it is looked for from now on.
     """
     transport = delivery.transport or sent.transport
-    is_new = delivery.state is not DeliveryState.SENT
     settled = replace(
         delivery,
         state=DeliveryState.SENT,
         transport=transport,
-        proof=new_proof(transport, now) if is_new and delivery.kind.is_said else delivery.proof,
+        proof=_proof(delivery, transport, now),
         kommo_message_ids=merge_ids(delivery.kommo_message_ids, sent.kommo_message_ids),
         reason="",
         unclear_since_at=None,
@@ -68,6 +67,15 @@ def settle(
     if settled.proof is not None and settled.proof.is_open:
         proof_rows.look_for(connection, settled, looks, now)
     return settled
+
+
+def _proof(delivery: Delivery, transport: str, now: datetime) -> Proof | None:
+    if delivery.state is not DeliveryState.SENT:
+        return new_proof(transport, now) if delivery.kind.is_said else None
+    if delivery.proof is not None and delivery.proof.source == WEBHOOK:
+        # The echo came before anybody knew what had taken the message, and may be all that is to be seen of it.
+        return after_echo(delivery.proof, transport, now)
+    return delivery.proof
 
 
 def _relay(connection: Connection, settled: Delivery, now: datetime) -> None:
@@ -125,8 +133,9 @@ def give_up(
     if delivery.kind is DeliveryKind.MIRROR and is_message(delivery):
         # Nobody in Kommo can see what the client wrote.
         outbox_rows.save_deliveries(connection, [dead])
-        unseen = Escalated(escalator.unseen_reason(conversation.account_id, reason), Priority.HIGH, is_failure=True)
-        return escalator.escalate(connection, conversation, unseen, now), dead
+        words = unmirrored_reason(reason, escalator.rules_of(conversation.account_id).language)
+        called = Escalated(words, Priority.HIGH, is_failure=True, code=reason)
+        return escalator.escalate(connection, conversation, called, now), dead
     if not delivery.is_answer:
         outbox_rows.save_deliveries(connection, [dead])
         if delivery.kind in PACKAGE_KINDS:

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     Connection,
-    Row,
     Select,
     and_,
     bindparam,
@@ -24,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from conversation_service.adapters.details import details_of_json, details_to_json
+from conversation_service.adapters.delivery_values import delivery_of, delivery_values
 from conversation_service.adapters.insertion import insert_missing
 from conversation_service.adapters.tables import CONVERSATIONS, DELIVERIES, DELIVERY_WORK
 from conversation_service.domain.alerts import ALERT_LANES
@@ -36,7 +35,6 @@ from conversation_service.domain.deliveries import (
     DeliveryKind,
     DeliveryState,
 )
-from conversation_service.domain.proof import Proof, ProofState
 
 _IS_ALERT = DELIVERY_WORK.c.lane.in_(ALERT_LANES)
 _PENDING = DELIVERIES.c.state == DeliveryState.PENDING.value
@@ -61,13 +59,13 @@ class DeliveryWork:
 def find_delivery(connection: Connection, delivery_id: UUID) -> Delivery | None:
     """Return a delivery, or None."""
     row = connection.execute(select(DELIVERIES).where(DELIVERIES.c.id == delivery_id)).one_or_none()
-    return None if row is None else _delivery(row)
+    return None if row is None else delivery_of(row)
 
 
 def deliveries_of_turn(connection: Connection, turn_id: UUID) -> list[Delivery]:
     """Return what a turn wrote, in order."""
     statement = select(DELIVERIES).where(DELIVERIES.c.turn_id == turn_id).order_by(DELIVERIES.c.sequence)
-    return [_delivery(row) for row in connection.execute(statement)]
+    return [delivery_of(row) for row in connection.execute(statement)]
 
 
 def pending_by_conversation(connection: Connection, conversation_ids: Iterable[UUID]) -> dict[UUID, list[Delivery]]:
@@ -85,7 +83,7 @@ def pending_by_lane(connection: Connection, keys: Iterable[LaneKey]) -> dict[Lan
         .where(_PENDING, DELIVERIES.c.conversation_id.in_(conversations), DELIVERIES.c.lane.in_(sorted(lanes)))
         .order_by(DELIVERIES.c.conversation_id, DELIVERIES.c.lane, DELIVERIES.c.sequence)
     )
-    found = groupby(map(_delivery, connection.execute(statement)), key=lambda one: (one.conversation_id, one.lane))
+    found = groupby(map(delivery_of, connection.execute(statement)), key=lambda one: (one.conversation_id, one.lane))
     return {key: list(group) for key, group in found if key in wanted}
 
 
@@ -94,7 +92,7 @@ def pending_of_hand_overs(connection: Connection, conversation_id: UUID) -> list
     statement = select(DELIVERIES).where(
         _PENDING, DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane.in_(HAND_OVER_LANES)
     )
-    return [_delivery(row) for row in connection.execute(statement)]
+    return [delivery_of(row) for row in connection.execute(statement)]
 
 
 def has_pending(connection: Connection, conversation_id: UUID, lane: str = MESSAGE_LANE) -> bool:
@@ -111,7 +109,7 @@ def first_pending(connection: Connection, conversation_id: UUID, lane: str = MES
         .limit(1)
     )
     row = connection.execute(statement).one_or_none()
-    return None if row is None else _delivery(row)
+    return None if row is None else delivery_of(row)
 
 
 def newest_deliveries(connection: Connection, conversation_id: UUID, limit: int) -> list[Delivery]:
@@ -122,7 +120,7 @@ def newest_deliveries(connection: Connection, conversation_id: UUID, limit: int)
         .order_by(DELIVERIES.c.sequence.desc())
         .limit(limit)
     )
-    return [_delivery(row) for row in connection.execute(statement)][::-1]
+    return [delivery_of(row) for row in connection.execute(statement)][::-1]
 
 
 def claimed_ids(connection: Connection, delivery: Delivery, since: datetime) -> tuple[str, ...]:
@@ -155,7 +153,7 @@ def dead_deliveries(
     if before is not None:
         statement = statement.where(key < tuple_(*_typed_key(before)))
     statement = statement.order_by(DELIVERIES.c.finished_at.desc(), DELIVERIES.c.id.desc()).limit(limit)
-    return [_delivery(row) for row in connection.execute(statement)]
+    return [delivery_of(row) for row in connection.execute(statement)]
 
 
 def accepted(connection: Connection, conversation_id: UUID, since: datetime, limit: int) -> list[Delivery]:
@@ -175,7 +173,7 @@ def accepted(connection: Connection, conversation_id: UUID, since: datetime, lim
         .order_by(is_open.desc(), DELIVERIES.c.finished_at, DELIVERIES.c.sequence)
         .limit(limit)
     )
-    return [_delivery(row) for row in connection.execute(statement)]
+    return [delivery_of(row) for row in connection.execute(statement)]
 
 
 def put_delivery(connection: Connection, delivery: Delivery) -> None:
@@ -189,20 +187,20 @@ def put_delivery(connection: Connection, delivery: Delivery) -> None:
 def insert_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> None:
     """Store new deliveries."""
     if deliveries:
-        connection.execute(insert(DELIVERIES), [_values(delivery) for delivery in deliveries])
+        connection.execute(insert(DELIVERIES), [delivery_values(delivery) for delivery in deliveries])
 
 
 def save_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> None:
     """Store what changed of deliveries."""
     if not deliveries:
         return
-    changing = [name for name in _values(deliveries[0]) if name != "id"]
+    changing = [name for name in delivery_values(deliveries[0]) if name != "id"]
     statement = (
         update(DELIVERIES)
         .where(DELIVERIES.c.id == bindparam("for_id"))
         .values({name: bindparam(f"new_{name}") for name in changing})
     )
-    connection.execute(statement, [_prefixed(_values(delivery)) for delivery in deliveries])
+    connection.execute(statement, [_prefixed(delivery_values(delivery)) for delivery in deliveries])
 
 
 def due_lanes(
@@ -330,77 +328,3 @@ def _work_values(work: DeliveryWork) -> dict[str, object]:
         "new_lease_id": work.lease_id,
         "new_leased_until": work.leased_until,
     }
-
-
-def _values(delivery: Delivery) -> dict[str, object]:
-    return {
-        "id": delivery.id,
-        "account_id": delivery.account_id,
-        "conversation_id": delivery.conversation_id,
-        "turn_id": delivery.turn_id,
-        "lane": delivery.lane,
-        "sequence": delivery.sequence,
-        "kind": delivery.kind.value,
-        "state": delivery.state.value,
-        "text": delivery.text,
-        "floor_number": delivery.floor_number,
-        "attempt_count": delivery.attempt_count,
-        "transport": delivery.transport or None,
-        "kommo_message_ids": list(delivery.kommo_message_ids),
-        "reason": delivery.reason or None,
-        "forced": delivery.forced,
-        "ai_model": delivery.ai_model or None,
-        "tokens_used": delivery.tokens_used or None,
-        "products_referenced": list(delivery.products_referenced),
-        "first_unread_at": delivery.first_unread_at,
-        "unclear_since_at": delivery.unclear_since_at,
-        "created_at": delivery.created_at,
-        "finished_at": delivery.finished_at,
-        "details": details_to_json(delivery.details),
-        "not_before_at": delivery.not_before_at,
-        **_proof_values(delivery.proof),
-    }
-
-
-def _proof_values(proof: Proof | None) -> dict[str, object]:
-    return {
-        "proof_state": proof.state.value if proof else None,
-        "proof_source": (proof.source or None) if proof else None,
-        "proof_reason": (proof.reason or None) if proof else None,
-        "proved_at": proof.proved_at if proof else None,
-    }
-
-
-def _proof(row: Row[Any]) -> Proof | None:
-    if row.proof_state is None:
-        return None
-    return Proof(ProofState(row.proof_state), row.proof_source or "", row.proof_reason or "", row.proved_at)
-
-
-def _delivery(row: Row[Any]) -> Delivery:
-    return Delivery(
-        id=row.id,
-        account_id=row.account_id,
-        conversation_id=row.conversation_id,
-        turn_id=row.turn_id,
-        sequence=row.sequence,
-        kind=DeliveryKind(row.kind),
-        state=DeliveryState(row.state),
-        text=row.text,
-        floor_number=row.floor_number,
-        created_at=row.created_at,
-        first_unread_at=row.first_unread_at or row.created_at,
-        attempt_count=row.attempt_count,
-        transport=row.transport or "",
-        kommo_message_ids=tuple(row.kommo_message_ids),
-        reason=row.reason or "",
-        forced=row.forced,
-        ai_model=row.ai_model or "",
-        tokens_used=row.tokens_used or 0,
-        products_referenced=tuple(row.products_referenced),
-        unclear_since_at=row.unclear_since_at,
-        finished_at=row.finished_at,
-        details=details_of_json(DeliveryKind(row.kind), row.details),
-        not_before_at=row.not_before_at,
-        proof=_proof(row),
-    )

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from conversation_service.adapters import relay_rows
 from conversation_service.adapters.keyed_rows import Key
 from conversation_service.domain.deliveries import Delivery
+from conversation_service.domain.floor import PersonWrote
 from conversation_service.domain.ingest import Chat, CompanyMessage
 from conversation_service.domain.relaying import mirror_of, relay_of_company
 
@@ -33,6 +34,7 @@ def follow(
     by_chat: dict[Key, list[Delivery]] = {}
     for entry in wanted:
         if entry.message_key not in ours:
+            _recognize_person(connection, entry, chats[entry.chat_key], now)
             by_chat.setdefault(entry.chat_key, []).append(_relay_of(entry, chats[entry.chat_key], now))
     for key, chat in chats.items():
         deliveries = [*_mirrors_of(chat, now), *by_chat.get(key, ())]
@@ -43,6 +45,17 @@ def follow(
 def _is_for_relay(entry: "Entry") -> bool:
     event = entry.item.event
     return isinstance(event, CompanyMessage) and event.is_for_relay
+
+
+def _recognize_person(connection: Connection, entry: "Entry", chat: Chat, now: datetime) -> None:
+    """Give the floor to a person whom only the second report of a message names.
+
+    The Chats API names no kind of author, so that somebody who is not listed in the account file counts as a bot first.
+    """
+    event = entry.item.event
+    if isinstance(event, CompanyMessage) and event.is_person:
+        wrote = PersonWrote(entry.item.at or now, event.author_name)
+        relay_rows.recognize_person(connection, chat.conversation, event.content.kommo_message_id, wrote, now)
 
 
 def _said_by_us(connection: Connection, entries: Sequence["Entry"]) -> set[Key]:

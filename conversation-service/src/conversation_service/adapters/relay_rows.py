@@ -8,11 +8,13 @@ from uuid import UUID
 from sqlalchemy import Connection, select, update
 
 from conversation_service.adapters import outbox_rows
+from conversation_service.adapters.conversations import change_floor
 from conversation_service.adapters.relay_chats import free_chat_ref
 from conversation_service.adapters.tables import CONVERSATIONS, DELIVERIES, DELIVERY_WORK, MESSAGES
 from conversation_service.domain.channel_message import ChannelMessage, RelayStatus
-from conversation_service.domain.conversation import Conversation
+from conversation_service.domain.conversation import Conversation, Role
 from conversation_service.domain.deliveries import SAID_LANES, Delivery, DeliveryKind
+from conversation_service.domain.floor import PersonWrote
 from conversation_service.domain.relaying import is_message, proof_after, relay_of_bot, status_of
 from kommomesh_runtime.channel_settings import OWN_ORIGIN
 
@@ -104,9 +106,25 @@ def said_by_us(connection: Connection, account_id: str, kommo_message_ids: Colle
     return set(connection.scalars(statement))
 
 
+def recognize_person(
+    connection: Connection, conversation: Conversation, kommo_message_id: str, event: PersonWrote, now: datetime
+) -> None:
+    """Make a message that was taken for a bot's a person's, who has the floor by it; nothing where it is one already."""
+    columns, counted = MESSAGES.c, CONVERSATIONS.c
+    mistaken = (
+        columns.account_id == conversation.account_id,
+        columns.kommo_message_id == kommo_message_id,
+        columns.role == Role.ASSISTANT.value,
+        columns.delivery_id.is_(None),
+    )
+    found = connection.execute(update(MESSAGES).where(*mistaken).values(role=Role.AGENT.value))
+    if found.rowcount:
+        less = {"bot_message_count": counted.bot_message_count - 1}
+        connection.execute(update(CONVERSATIONS).where(counted.id == conversation.id).values(less))
+        change_floor(connection, conversation, event, now)
+
+
 def _last_sequence(connection: Connection, conversation_id: UUID, count: int) -> int:
     changed = update(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id)
     counted = changed.values(delivery_sequence=CONVERSATIONS.c.delivery_sequence + count)
     return int(connection.execute(counted.returning(CONVERSATIONS.c.delivery_sequence)).scalar_one())
-
-

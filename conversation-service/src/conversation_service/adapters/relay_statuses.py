@@ -45,9 +45,7 @@ def take_statuses(
     return [_take_status(connection, report, escalator, now) for report in reports]
 
 
-def _take_status(
-    connection: Connection, report: StatusReport, escalator: Escalator, now: datetime
-) -> IngestResult:
+def _take_status(connection: Connection, report: StatusReport, escalator: Escalator, now: datetime) -> IngestResult:
     relayed = outbox_rows.find_delivery(connection, report.delivery_id)
     if relayed is None or relayed.account_id != report.account_id or relayed.kind is not DeliveryKind.RELAY:
         return IngestResult(IngestOutcome.REJECTED, error=NOT_RELAYED)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from conversation_service.domain.floor import Floor
 from conversation_service.domain.media import NOTHING_FOUND, Finding
+from conversation_service.domain.proof import Proof
 from kommomesh_runtime.errors import FailedPrecondition, NotFound
 
 # Why a client message was handed to a person without a turn.
@@ -88,6 +89,7 @@ class Message:
         created_at: when its sender wrote it, by the sender's clock.
         ingested_at: when it was stored.
         finding: what is known of its file.
+        proof: whether the client has it, for one that the mesh sent; only in lists.
     """
 
     id: UUID
@@ -107,3 +109,4 @@ class Message:
     created_at: datetime
     ingested_at: datetime
     finding: Finding = NOTHING_FOUND
+    proof: Proof | None = None

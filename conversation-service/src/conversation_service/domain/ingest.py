@@ -85,7 +85,7 @@ class Item:
 
     Args:
         at: when it happened, by Kommo's clock; None means now.
-        chat_ref_id: Kommo's id of the chat, of an account with a relay; `chat_id` is then the relay's, or this one again.
+        chat_ref_id: Kommo's id of the chat, of an account with a relay; `chat_id` is the relay's then, or this again.
         request: the relay's request that brought it; None for events of Kommo.
     """
 

@@ -1,7 +1,9 @@
 """What goes between Kommo and an account's relay: which delivery follows from a message, each with one id for ever."""
 
+import tomllib
 from dataclasses import dataclass, replace
 from datetime import datetime
+from importlib.resources import files
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from conversation_service.domain.channel_message import ChannelMessage, RelayRequest, RelayStatus
@@ -13,6 +15,7 @@ from conversation_service.domain.proof import Proof, ProofState, Sign, after_sig
 OWN_CHANNEL = "own_channel"
 RELAY = "relay"
 RELAY_FAILED = "relay_failed"
+_TEXTS = tomllib.loads((files("conversation_service.domain") / "relay_texts.toml").read_text(encoding="utf-8"))
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:kommomesh:relay")
 _SEEN_AS = {
     RelayStatus.DELIVERED: ProofState.DELIVERED,
@@ -100,6 +103,16 @@ def status_of(
 def is_message(delivery: Delivery) -> bool:
     """Tell whether a delivery between Kommo and relay carries words or a file, and not a status."""
     return not (isinstance(delivery.details, ChannelMessage) and delivery.details.status is not None)
+
+
+def unmirrored_reason(code: str, language: str) -> str:
+    """Return, for people, that nobody in Kommo can see what a client wrote.
+
+    Args:
+        code: why.
+        language: `es`, `pt` or `en`.
+    """
+    return str(_TEXTS["unmirrored"][language].format(code=code))
 
 
 def proof_after(proof: Proof | None, status: RelayStatus | None, reason: str, now: datetime) -> Proof:

@@ -6,6 +6,7 @@ from typing import Any
 
 from conversation_service.domain.conversation import Conversation, Message, Outcome, Role
 from conversation_service.domain.floor import Holder, Priority, Status
+from conversation_service.domain.proof import Proof, ProofState
 from kommomesh.common.v1 import common_pb2 as common_pb
 from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh_runtime.parsing import from_time
@@ -40,6 +41,12 @@ PRIORITY = {
 }
 STATUS_OF: dict[int, Status] = {number: status for status, number in STATUS.items()}
 PRIORITY_OF: dict[int, Priority] = {number: priority for priority, number in PRIORITY.items()}
+PROOF_STATE = {
+    ProofState.ACCEPTED: pb.PROOF_STATE_ACCEPTED,
+    ProofState.DELIVERED: pb.PROOF_STATE_DELIVERED,
+    ProofState.READ: pb.PROOF_STATE_READ,
+    ProofState.FAILED: pb.PROOF_STATE_FAILED,
+}
 
 
 def _names(values: Iterable[tuple[str, int]], prefix: str) -> dict[int, str]:
@@ -108,6 +115,18 @@ def conversation_to_proto(
     )
 
 
+def proof_to_proto(proof: Proof | None) -> pb.Proof | None:
+    """Return a proof for the wire; None stays None."""
+    if proof is None:
+        return None
+    return pb.Proof(
+        state=PROOF_STATE[proof.state],
+        source=proof.source,
+        reason=proof.reason,
+        prove_time=from_time(proof.proved_at),
+    )
+
+
 def message_to_proto(message: Message) -> pb.Message:
     """Return a message for the wire."""
     return pb.Message(
@@ -129,4 +148,5 @@ def message_to_proto(message: Message) -> pb.Message:
         ingest_time=from_time(message.ingested_at),
         media_type=message.finding.media_type,
         media_size_bytes=message.finding.size_bytes,
+        proof=proof_to_proto(message.proof),
     )

@@ -4,9 +4,8 @@ from conversation_service.domain.alerts import AlertDetails
 from conversation_service.domain.channel_message import ChannelMessage
 from conversation_service.domain.deliveries import Delivery, DeliveryKind, DeliveryState
 from conversation_service.domain.handoff import LeadChanges, TaskDetails
-from conversation_service.domain.proof import Proof, ProofState
 from conversation_service.servicers.channel_messages import channel_message_to_proto
-from conversation_service.servicers.conversions import PRIORITY
+from conversation_service.servicers.conversions import PRIORITY, proof_to_proto
 from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh_runtime.parsing import from_time
 
@@ -32,14 +31,6 @@ STATE = {
 }
 
 
-PROOF_STATE = {
-    ProofState.ACCEPTED: pb.PROOF_STATE_ACCEPTED,
-    ProofState.DELIVERED: pb.PROOF_STATE_DELIVERED,
-    ProofState.READ: pb.PROOF_STATE_READ,
-    ProofState.FAILED: pb.PROOF_STATE_FAILED,
-}
-
-
 def delivery_to_proto(delivery: Delivery) -> pb.Delivery:
     """Return a delivery for the wire."""
     return pb.Delivery(
@@ -57,7 +48,8 @@ def delivery_to_proto(delivery: Delivery) -> pb.Delivery:
         reason=delivery.reason,
         create_time=from_time(delivery.created_at),
         finish_time=from_time(delivery.finished_at),
-        proof=_proof(delivery.proof),
+        proof=proof_to_proto(delivery.proof),
+        is_forced=delivery.forced,
         task=_task(delivery.details) if isinstance(delivery.details, TaskDetails) else None,
         lead_changes=_lead_changes(delivery.details) if isinstance(delivery.details, LeadChanges) else None,
         alert=_alert(delivery.details) if isinstance(delivery.details, AlertDetails) else None,
@@ -65,17 +57,6 @@ def delivery_to_proto(delivery: Delivery) -> pb.Delivery:
         channel_message=(
             channel_message_to_proto(delivery.details) if isinstance(delivery.details, ChannelMessage) else None
         ),
-    )
-
-
-def _proof(proof: Proof | None) -> pb.Proof | None:
-    if proof is None:
-        return None
-    return pb.Proof(
-        state=PROOF_STATE[proof.state],
-        source=proof.source,
-        reason=proof.reason,
-        prove_time=from_time(proof.proved_at),
     )
 
 

@@ -9,7 +9,8 @@ import grpc
 from conversation_service.domain.deliveries import Delivery, Failed, Looked, Opened, Report, Retry, Sent, Skipped
 from conversation_service.domain.proof import Finding, ProofState, Sign
 from conversation_service.servicers.channel_messages import RELAY_STATUS_OF
-from conversation_service.servicers.deliveries import PROOF_STATE, delivery_to_proto
+from conversation_service.servicers.conversions import PROOF_STATE
+from conversation_service.servicers.deliveries import delivery_to_proto
 from conversation_service.servicers.fields import (
     LONGEST_WAIT_SECONDS,
     MAX_WORKER_ID,

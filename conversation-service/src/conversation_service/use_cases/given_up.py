@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from conversation_service.domain.deliveries import Delivery, DeliveryState
-from conversation_service.domain.proof import ProofState
+from conversation_service.domain.proof import Proof, ProofState
 from kommomesh_runtime.logs import get_logger
 from kommomesh_runtime.telemetry import counter
 
@@ -38,11 +38,17 @@ def note_proofs(messages: Iterable[Delivery]) -> None:
             continue
         PROOFS.labels(proof.state.value, proof.source or "none").inc()
         is_fine = proof.state is not ProofState.FAILED and not proof.reason
-        (log.info if is_fine else log.warning)(
-            "delivery.proved",
-            delivery_id=str(one.id),
-            conversation_id=str(one.conversation_id),
-            state=proof.state.value,
-            source=proof.source,
-            reason=proof.reason,
-        )
+        if is_fine:
+            log.info("delivery.proved", **_fields(one, proof))
+        else:
+            log.warning("delivery.proved", **_fields(one, proof))
+
+
+def _fields(message: Delivery, proof: Proof) -> dict[str, str]:
+    return {
+        "delivery_id": str(message.id),
+        "conversation_id": str(message.conversation_id),
+        "state": proof.state.value,
+        "source": proof.source,
+        "reason": proof.reason,
+    }

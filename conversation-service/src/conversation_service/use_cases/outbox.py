@@ -38,9 +38,13 @@ from conversation_service.use_cases.long_poll import CALLER_GONE, Look, long_pol
 from conversation_service.use_cases.quota import QuotaWatch, tell, usage_now
 from conversation_service.use_cases.reports import Reporter
 from kommomesh_runtime.accounts import Accounts
+from kommomesh_runtime.logs import get_logger
 from kommomesh_runtime.profiles import Profiles
 
 REPLAY = "ReplayDelivery"
+
+log = get_logger()
+
 
 @dataclass(frozen=True, slots=True)
 class Reported:
@@ -188,6 +192,7 @@ class OutboxUseCases:
         replayed = await self.store.write(
             lambda connection, now: _replay(connection, now, delivery_id, request_id, force=force)
         )
+        log.info("delivery.replayed", delivery_id=str(delivery_id), kind=replayed.kind, is_forced=replayed.forced)
         self.store.wake("deliveries")
         return replayed
 

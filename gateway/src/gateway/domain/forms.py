@@ -8,6 +8,8 @@ from urllib.parse import unquote_to_bytes
 Tree: TypeAlias = dict[str, "str | Tree"]
 
 KEY_CACHE_SIZE = 4_096
+# Kommo's own keys are shorter; longer ones would make the cache large without ever being found in it.
+CACHED_KEY_BYTES = 128
 INDEX_DIGITS = 18
 APPEND = ""
 
@@ -111,7 +113,7 @@ def _place(form: Form, path: tuple[str, ...], value: str, next_index: int) -> No
 def _checked_path(raw: bytes, limits: FormLimits) -> tuple[str, ...] | None:
     if len(raw) > limits.key_bytes:
         raise FormError("key_too_long")
-    path = key_path(raw)
+    path = key_path(raw) if len(raw) <= CACHED_KEY_BYTES else _split_key(decode_text(raw))
     if path is not None and len(path) > limits.depth:
         raise FormError("key_too_deep")
     return path

@@ -255,7 +255,7 @@ class SalesbotField:
         return Place(lead_id, ours[0], of_lead)
 
     async def _has_room(self) -> bool:
-        """Wait until the account has the requests of one more piece; tell whether it has before the call's time is up."""
+        """Wait until the account has the requests of one more piece; tell whether it has them in time."""
         while wait := self._refused(Use.SEND, REQUESTS):
             if wait > BUSY_SECONDS or _is_time_short():
                 return False

@@ -349,6 +349,8 @@ def local_account(environ: Mapping[str, str]) -> Account:
             amojo_id="1a5c6e0d-3f7b-5c19-9a86-0d2f4b6c8e10",
             bot_id="5e8b7a90-4d1c-5f23-96e4-b3a2d1c0f987",
         ),
+        # The one person of the simulator's account who has opened chats.
+        user_amojo_ids=("eeb00b5e-89a6-52bf-a2bf-820704a2533c",),
         secrets={
             "webhook_secret": (SecretRef(value=SecretStr("local-webhook-secret")),),
             "access_token": (SecretRef(value=SecretStr("local-development-token")),),
