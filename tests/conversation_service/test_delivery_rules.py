@@ -144,6 +144,11 @@ def test_given_an_unclear_attempt_when_leased_again_then_it_costs_the_reading_ba
     assert (lease_cost(REPLY), lease_cost(BEGUN)) == (1, 2)
 
 
+def test_given_an_account_whose_messages_take_more_when_leased_then_messages_alone_cost_it():
+    note = replace(REPLY, kind=DeliveryKind.NOTE)
+    assert (lease_cost(REPLY, 6), lease_cost(BEGUN, 6), lease_cost(note, 6)) == (6, 7, 1)
+
+
 def test_given_a_task_of_nobody_when_leased_then_it_costs_the_question_who_is_responsible_too():
     task = replace(BEGUN, kind=DeliveryKind.TASK, details=TaskDetails(NOON, Priority.HIGH))
     assert lease_cost(task) == 3

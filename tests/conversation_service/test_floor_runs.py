@@ -8,8 +8,8 @@ from support.floor_rounds import play_runs
 from conversation_service.adapters.open_store import open_store
 from conversation_service.migrate import migrate_sqlite
 
-RUNS = range(1, 101)
-RUNS_AT_ONCE = range(1, 13)
+RUNS = range(1, 51)
+RUNS_AT_ONCE = range(1, 9)
 
 
 async def test_given_random_runs_when_the_floor_changes_then_nothing_is_leased_after_it_nor_begun_late(

@@ -24,6 +24,7 @@ from kommo_service.domain.alert import (
     outcome_of,
 )
 from kommomesh.common.v1 import common_pb2 as common
+from kommomesh.kommo.v1 import account_check_pb2 as check_pb
 from kommomesh.kommo.v1 import alert_pb2 as pb
 from kommomesh_runtime.accounts import Account, SecretRef
 from kommomesh_runtime.deadline import budget
@@ -213,3 +214,17 @@ async def test_given_a_request_that_names_nothing_when_called_then_refused(peer,
         await stub.SendAlert(request(**changes))
     assert caught.value.code == code
     assert peer.seen == []
+
+
+async def test_given_an_address_that_may_not_be_called_when_the_account_is_checked_then_the_remedy_is_named(
+    simulator, served, account_of
+):
+    handoff = HandoffSettings(alert_url="https://hooks.example.com/x")
+    wrong = {}
+    for hosts in ("", "hooks.example.com"):
+        async with served(account_of(simulator, handoff=handoff), alert_hosts=hosts) as stub:
+            response = await stub.CheckAccount(check_pb.CheckAccountRequest(account="12345"))
+        wrong[hosts] = {one.check: one.remedy for one in response.findings if one.remedy}
+    assert "Add hooks.example.com to MESH_ALERT_HOSTS" in wrong[""]["alert_address"]
+    assert "alert_address" not in wrong["hooks.example.com"]
+    assert "alert_secret" in wrong[""]["secrets.alert_secret"]

@@ -40,7 +40,7 @@ class Round:
             "started later than the limit after the lease": sum(
                 number for violation, number in judged.items() if "started after its limit" in violation
             ),
-            "other violations (sent twice, never decided, echo took the floor)": sum(
+            "other violations (sent twice, never decided, wrong counters …)": sum(
                 number
                 for violation, number in judged.items()
                 if " was leased after " not in violation and "started after its limit" not in violation

@@ -24,7 +24,7 @@ from conversation_service.adapters.tables import DELIVERY_WORK, TURN_WORK
 from conversation_service.domain.conversation import Conversation, Role
 from conversation_service.domain.deliveries import DeliveryKind, DeliveryState, Sent
 from conversation_service.domain.echoes import ECHO_WITHIN
-from conversation_service.domain.floor import Priority
+from conversation_service.domain.floor import Priority, Status
 from conversation_service.domain.ingest import ClientMessage, CompanyMessage, Content, Item, TalkEvent
 from conversation_service.domain.turns import Answer, Escalate, NoAnswer, TurnLeaseLost
 from conversation_service.use_cases.completion import Completion
@@ -297,12 +297,18 @@ class Run:
                 return
 
     async def _leave(self) -> None:
-        """Count what was dropped, and leave no work behind that a later run would meet."""
+        """Count what was dropped, look at counters and status, and leave no work behind that a later run would meet."""
         found = await self._conversation()
         if found is None:
             return
         kept = await self.store.read(lambda connection, _: newest_deliveries(connection, found.id, 100))
         self.figures["dropped"] += sum(one.state is DeliveryState.DROPPED for one in kept)
+        roles = Counter(one.role for one in (await self.queries.list_messages(found.id, 500, None)).rows)
+        counted = (found.message_count, found.user_message_count, found.bot_message_count)
+        if counted != (roles.total(), roles[Role.USER], roles[Role.ASSISTANT]):
+            self.facts.violations.append("the counters are not those of the messages stored")
+        if (found.floor.status is Status.ESCALATED) == found.floor.is_with_bot:
+            self.facts.violations.append("the status does not follow the floor")
         for table in (TURN_WORK, DELIVERY_WORK):
             gone = delete(table).where(table.c.conversation_id == found.id)
             await self.store.write(lambda connection, _, gone=gone: connection.execute(gone).rowcount)

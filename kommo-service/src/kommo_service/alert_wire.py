@@ -1,13 +1,15 @@
 """SendAlert on the wire."""
 
 import re
+from urllib.parse import urlsplit
 
 from kommo_service.adapters.alert_calls import AlertCaller
 from kommo_service.adapters.metrics import ALERTS
-from kommo_service.domain.alert import Alert, AlertOutcome, Later, Refused, Skipped, Taken
+from kommo_service.domain.alert import Alert, AlertOutcome, Later, Refused, Skipped, Taken, is_allowed
+from kommo_service.domain.findings import Finding, problem
 from kommomesh.common.v1 import common_pb2
 from kommomesh.kommo.v1 import alert_pb2 as pb
-from kommomesh_runtime.accounts import Accounts
+from kommomesh_runtime.accounts import Account, Accounts
 from kommomesh_runtime.errors import InvalidArgument
 from kommomesh_runtime.logs import get_logger
 from kommomesh_runtime.parsing import from_seconds, require_text, to_time
@@ -69,6 +71,16 @@ def alert_from_proto(request: pb.SendAlertRequest) -> Alert:
         created=to_time(request.create_time),
         trace_url=request.trace_url,
     )
+
+
+def address_findings(caller: AlertCaller, account: Account) -> list[Finding]:
+    """Return what is wrong with an account's alert address; nothing where it has none, or may be called."""
+    url = account.handoff.alert_url
+    if url is None or is_allowed(url, caller.hosts, account.kommo_base_url):
+        return []
+    host = urlsplit(url).netloc
+    text = f"handoff.alert_url leads to {host}, which the operator does not allow: nobody is told when nobody comes."
+    return [problem("alert_address", text, f"Add {host} to MESH_ALERT_HOSTS of kommo-service, or correct alert_url.")]
 
 
 def outcome_to_proto(outcome: AlertOutcome) -> pb.SendAlertResponse:

@@ -10,7 +10,7 @@ from kommo_service.adapters.alert_calls import AlertCaller
 from kommo_service.adapters.media import MediaInspector
 from kommo_service.adapters.metrics import HAND_OFFS, PASSED_OVER, SENDS
 from kommo_service.adapters.routes import Routes
-from kommo_service.alert_wire import alerted
+from kommo_service.alert_wire import address_findings, alerted
 from kommo_service.domain.channel import Channel
 from kommo_service.domain.hand_off import HandOff
 from kommo_service.domain.message import Continuation, Message
@@ -142,6 +142,7 @@ class KommoServicer(service_pb_grpc.KommoServiceServicer):
         name = require_text("account", request.account, maximum=ID_MAXIMUM)
         account, order = find_account(self._accounts, name), order_of(request)
         found = await checked(self._accounts, account, self._routes.hosts(account.id), self._now, order)
+        found += address_findings(self._alerts, account)
         return check_pb.CheckAccountResponse(account_id=account.id, findings=[to_proto(one) for one in found])
 
 

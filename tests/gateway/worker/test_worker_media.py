@@ -61,11 +61,19 @@ def test_given_table_when_read_then_every_row_has_texts_and_reasons():
         ("video", Alone(Act.HAND_OVER, "media_video"), Alone(Act.HAND_OVER, "media_video")),
         ("file", Alone(Act.HAND_OVER, "media_file"), Alone(Act.HAND_OVER, "media_file")),
         ("other", Alone(Act.HAND_OVER, "media_other"), Alone(Act.HAND_OVER, "media_other")),
-        ("voice", Alone(Act.ASK, "media_voice"), Alone(Act.HAND_OVER, "media_voice")),
-        ("audio", Alone(Act.ASK, "media_voice"), Alone(Act.HAND_OVER, "media_voice")),
-        ("nothing", Alone(Act.ASK, "media_nothing"), Alone(Act.HAND_OVER, "media_nothing")),
-        ("location", Alone(Act.ASK, "media_location", ("location",)), Alone(Act.HAND_OVER, "media_location")),
-        ("contact", Alone(Act.ASK, "media_contact", ("contact",)), Alone(Act.HAND_OVER, "media_contact")),
+        ("voice", Alone(Act.ASK, "media_voice"), Alone(Act.HAND_OVER, "media_voice", is_said=False)),
+        ("audio", Alone(Act.ASK, "media_voice"), Alone(Act.HAND_OVER, "media_voice", is_said=False)),
+        ("nothing", Alone(Act.ASK, "media_nothing"), Alone(Act.HAND_OVER, "media_nothing", is_said=False)),
+        (
+            "location",
+            Alone(Act.ASK, "media_location", ("location",)),
+            Alone(Act.HAND_OVER, "media_location", is_said=False),
+        ),
+        (
+            "contact",
+            Alone(Act.ASK, "media_contact", ("contact",)),
+            Alone(Act.HAND_OVER, "media_contact", is_said=False),
+        ),
         ("sticker", Alone(Act.ASK, "media_sticker"), Alone(Act.SILENCE, "media_sticker")),
     ],
 )
@@ -153,6 +161,15 @@ async def test_given_picture_alone_when_turn_taken_then_person_called_with_what_
     assert [(step.name, step.note) for step in request.steps] == [("inspect_media", "1 of 1")]
     assert [(one.account_id, one.url) for one in peers.kommo.files.requests] == [("12345", LINK)]
     assert not peers.intents.analyses.requests
+
+
+async def test_given_voice_again_when_turn_taken_then_notice_alone_and_the_question_not_repeated(
+    peers, running_worker, new_turn
+):
+    request = await completed(peers, running_worker, new_turn(sent("voice"), history=[sent("voice"), REPLY]))
+    assert request.escalate.reason_code == "media_voice"
+    assert not any(PROFILE.text("media_voice", "es") in part for part in request.escalate.notice_parts)
+    assert request.escalate.notice_parts
 
 
 async def test_given_file_with_words_when_turn_taken_then_answered_and_shown_and_told_once(

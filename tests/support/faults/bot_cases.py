@@ -29,10 +29,10 @@ async def _bot_asks_first(kommo: Kommo, chat_id: str) -> None:
     """Let the client's dialogue be with a bot that asks the mesh and waits for its answer."""
     await kommo.post("/control/chats", {"chat_id": chat_id})
     url = f"{kommo.web_url}/api/kommo/salesbot/{kommo.account_id}"
-    asked = await kommo.post(
-        "/control/widget-requests", {"chat_id": chat_id, "url": url, "prints": DATA_KEY, "bot_id": BOT_ID}
-    )
-    assert asked["status"] == 200, asked
+    order = {"chat_id": chat_id, "url": url, "prints": DATA_KEY, "bot_id": BOT_ID}
+    # A bot has two seconds for its answer, which a busy machine may not manage at the first attempt.
+    while (await kommo.post("/control/widget-requests", order))["status"] != 200:
+        pass
     await client_writes(kommo, chat_id)
 
 

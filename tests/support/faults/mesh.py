@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -152,8 +153,10 @@ class FaultMesh:
         """
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            with sqlite3.connect(self.database) as connection:
+            with closing(sqlite3.connect(self.database)) as connection:
                 connection.row_factory = sqlite3.Row
+                # One moment for all statements: floor and deliveries change together.
+                connection.execute("BEGIN")
                 self._seen = _seen_by_account(connection)
                 next_at = self._next_due(connection)
             if next_at is not None and next_at > (now := self.clock.now()):

@@ -147,7 +147,7 @@ class Scene:
             if one["kind"] == "reply":
                 ids = json.loads(one["kommo_message_ids"])
                 is_there = bool(ids) and all(found in self.kommo.said for found in ids)
-                if one["state"] != "sent" or one["proved_at"] is None or not is_there:
+                if one["state"] != "sent" or one["proved_at"] is None or one["proof_state"] == "failed" or not is_there:
                     return ""
                 proofs.append(f"{one['proof_state']}: {one['proof_source'] or 'answer'}")
         return "; ".join(dict.fromkeys(proofs))

@@ -109,7 +109,7 @@ def said_by_us(connection: Connection, account_id: str, kommo_message_ids: Colle
 def recognize_person(
     connection: Connection, conversation: Conversation, kommo_message_id: str, event: PersonWrote, now: datetime
 ) -> None:
-    """Make a message that was taken for a bot's a person's, who has the floor by it; nothing where it is one already."""
+    """Make a message that was taken for a bot's a person's, who has the floor by it; nothing where it is one."""
     columns, counted = MESSAGES.c, CONVERSATIONS.c
     mistaken = (
         columns.account_id == conversation.account_id,

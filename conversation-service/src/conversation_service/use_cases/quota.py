@@ -108,6 +108,9 @@ async def show_usages(store: Store, accounts: Accounts) -> None:
     """Set the gauges of all accounts to what the database knows of the current month."""
     found = await store.read(lambda connection, now: usage_rows.usages(connection, month_of(now)))
     by_account = {usage.account_id: usage.messages for usage in found}
+    # What is shown of accounts and limits that are gone would be shown for ever.
+    SENT.clear()
+    LEFT.clear()
     for account in accounts:
         messages = by_account.get(account.id, 0)
         SENT.labels(account.id).set(messages)

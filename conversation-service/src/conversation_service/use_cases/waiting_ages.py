@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from conversation_service.adapters import outbox_rows, turn_rows
 from conversation_service.adapters.store import StorageUnavailable, Store
+from kommomesh_runtime.logs import get_logger
 from kommomesh_runtime.telemetry import gauge
 
 SECONDS_BETWEEN = 10.0
@@ -17,6 +18,9 @@ TURN_AGE = gauge("turn_oldest_due_age_seconds", "How long the turn that waits lo
 DELIVERY_AGE = gauge(
     "delivery_oldest_due_age_seconds", "How long the delivery that waits longest has been due, by lane.", ("lane",)
 )
+
+
+log = get_logger()
 
 
 def waiting_ages(connection: Connection, now: datetime) -> tuple[float, dict[str, float]]:
@@ -55,8 +59,13 @@ async def ages_watched(store: Store) -> AsyncIterator[None]:
 async def _watch(store: Store) -> None:
     lanes: set[str] = set()
     while True:
-        with suppress(StorageUnavailable):
+        try:
             await note_ages(store, lanes)
+        except StorageUnavailable:
+            # The store has told of it; the ages stay as they were until it answers.
+            pass
+        except Exception:
+            log.exception("waiting_ages.failed")
         await asyncio.sleep(SECONDS_BETWEEN)
 
 

@@ -115,7 +115,7 @@ def wordless(found: Alone, locale: str, speech: Speech) -> Decision:
     """Return what a burst without words ends with; a person where the business left the text to say blank."""
     if found.act is Act.SILENCE:
         return NoAnswerDecision(reason_code=f"{found.text}_again")
-    said = speech.say(found.text)
+    said = speech.say(found.text) if found.is_said else []
     if found.act is Act.ASK and said:
         return AnswerDecision(parts=said, shown_message_ids=found.shown)
     # What could not be read and who looks at it now, in one bubble.

@@ -91,11 +91,13 @@ class Alone:
     Args:
         text: name of the fixed text, and of the reason.
         shown: ids of messages that a person is asked to look at.
+        is_said: whether the client reads the fixed text; not the one that asked before, when a person is called.
     """
 
     act: Act
     text: str
     shown: tuple[str, ...] = ()
+    is_said: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ def alone(unread: Sequence[Message], history: Sequence[Message]) -> Alone:
     acts = {rule.text: rule.again if came_before(rule, history) else rule.alone for rule in rules}
     for rule in rules:
         if acts[rule.text] == "hand_over":
-            return Alone(Act.HAND_OVER, rule.text)
+            return Alone(Act.HAND_OVER, rule.text, is_said=rule.alone == "hand_over")
     shown = tuple(one.id for one in unread if acts[_rule_of(one).text] == "ask_and_show")
     for rule in rules:
         if acts[rule.text] != "silence":

@@ -11,7 +11,7 @@ from kommomesh_runtime.accounts import Account, SecretName
 from kommomesh_runtime.profile import ProfileError, load_profile
 
 # What kommo-service owns; the other secrets belong to the gateway, and need not be where this runs.
-OWN_SECRETS: tuple[SecretName, ...] = ("access_token", "channel_secret", "relay_secret")
+OWN_SECRETS: tuple[SecretName, ...] = ("access_token", "channel_secret", "relay_secret", "alert_secret")
 
 
 def is_loopback(url: str) -> bool:
@@ -92,6 +92,8 @@ def _needed_secrets(account: Account) -> list[SecretName]:
         needed.append("channel_secret")
     if account.channel and account.channel.relay_url:
         needed.append("relay_secret")
+    if account.handoff.alert_url:
+        needed.append("alert_secret")
     if account.guide_webhook == "signed":
         needed.append("guide_secret")
     if "salesbot_return" in account.transports:
