@@ -15,10 +15,18 @@ from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh.conversation.v1 import turn_service_pb2 as turn_pb
 from kommomesh_runtime.accounts import Account, Accounts
 from kommomesh_runtime.errors import RemoteError
+from kommomesh_runtime.handoff import HandoffSettings
 
 CHATS = 200
 WORKERS = 8
-PATIENT = Account(id="12345", subdomain="test", requests_per_second=100_000, delivery_max_age_seconds=1e9)
+PATIENT = Account(
+    id="12345",
+    subdomain="test",
+    requests_per_second=100_000,
+    delivery_max_age_seconds=1e9,
+    # What follows where nobody comes is due when all of this is over.
+    handoff=HandoffSettings(person_reminder_after_seconds=0),
+)
 MESSAGES_TO_CLIENTS = (pb.DELIVERY_KIND_REPLY, pb.DELIVERY_KIND_NOTICE)
 EXPIRED = ("TURN_LEASE_LOST", "DELIVERY_LEASE_LOST")
 

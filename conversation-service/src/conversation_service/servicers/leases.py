@@ -67,9 +67,7 @@ def _continuation(leased: Leased) -> outbox_pb.SalesbotContinuation | None:
     waiting = leased.continuation
     if waiting is None:
         return None
-    return outbox_pb.SalesbotContinuation(
-        return_url=waiting.return_url, expire_time=from_time(waiting.expires_at)
-    )
+    return outbox_pb.SalesbotContinuation(return_url=waiting.return_url, expire_time=from_time(waiting.expires_at))
 
 
 def record_from_proto(
