@@ -143,13 +143,14 @@ async def launched(simulator: RunningSimulator) -> None:
 async def test_given_a_text_not_printed_yet_when_another_is_sent_then_it_waits_in_every_replica_and_both_appear(
     served: Any, account: Any, simulator: RunningSimulator, control: httpx.AsyncClient
 ) -> None:
-    simulator.simulator.settings.salesbot_delay_seconds = 1.0
+    simulator.simulator.settings.salesbot_delay_seconds = 2.0
     chat = await new_chat(control)
     first, second = asked(chat, text="Texto uno."), asked(chat, delivery_id="another", text="Texto dos.")
-    async with served(account()) as one, served(account()) as other:
+    async with served(account(wait=8)) as one, served(account(wait=8)) as other:
         sending = asyncio.create_task(until_decided(one, first))
         await launched(simulator)
         busy = [await stub.SendMessage(second) for stub in (one, other)]
+        simulator.simulator.settings.salesbot_delay_seconds = 0.0
         answers = [await sending, await until_decided(other, second)]
     assert [(answer.outcome, answer.reason) for answer in busy] == [
         (RETRY_LATER, "lead_busy"),

@@ -159,7 +159,13 @@ def usage(
         chosen = [find_account(accounts, name)] if name else list(accounts)
     except AccountNotFound as error:
         raise _fail(f"{error}; `kommomesh accounts list` shows those that are") from None
-    print_rows(asyncio.run(_usages([one.id for one in chosen], address)), as_json=as_json)
+    rows = asyncio.run(_usages([one.id for one in chosen], address))
+    # JSON says that a value is unknown; people see nothing there.
+    print_rows(rows if as_json else [_without_none(row) for row in rows], as_json=as_json)
+
+
+def _without_none(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: "" if value is None else value for name, value in row.items()}
 
 
 async def _usages(account_ids: list[str], address: str) -> list[dict[str, Any]]:

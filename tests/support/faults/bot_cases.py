@@ -69,6 +69,7 @@ FIELD_CASES = (
         DELIVERED,
         "",
         1,
+        alerted="quota",
         transports=("talk_message", "salesbot_field"),
         order=_bots(),
         faults=[refused(402, "Over chat API limit")],

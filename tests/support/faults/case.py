@@ -45,6 +45,7 @@ class Case:
         transports: the account's.
         parts: the bubbles of the reply.
         faults: what the account's Kommo is told to do.
+        alerted: what the account's alert address has to be told of; empty where nothing is asked of it.
         relayed: messages that the relay of the own channel has in the end.
         order: further settings of the account and of its Kommo.
         play: how the client writes.
@@ -58,6 +59,7 @@ class Case:
     transports: Sequence[str] = ("talk_message",)
     parts: Sequence[str] = (REPLY,)
     faults: Sequence[Mapping[str, Any]] = ()
+    alerted: str = ""
     relayed: int = 0
     order: Order = field(default_factory=Order)
     play: Play = client_writes

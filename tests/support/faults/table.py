@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import structlog
@@ -109,11 +108,13 @@ class Scene:
         return any(holder != "bot" for holder in self._seen.holders)
 
     @property
-    def _alerts(self) -> list[dict[str, Any]]:
-        return [one for one in self.mesh.outside.alerts if one["account_id"] == self.kommo.account_id]
+    def _alerted(self) -> list[str]:
+        return [one["kind"] for one in self.mesh.outside.alerts if one["account_id"] == self.kommo.account_id]
 
     def _is_decided(self) -> bool:
         seen = self._seen
+        if self.case.alerted not in ("", *self._alerted):
+            return False
         if not seen.outcomes or None in seen.outcomes:
             return False
         if any(one["state"] == "pending" and one["kind"] in OPEN_KINDS for one in seen.deliveries):
@@ -121,7 +122,7 @@ class Scene:
         return self._is_person_told() if self._is_with_person else bool(self._evidence())
 
     def _is_person_told(self) -> bool:
-        if any(alert["kind"] == "package_waiting" for alert in self._alerts):
+        if "package_waiting" in self._alerted:
             return True
         package = [one for one in self._seen.deliveries if one["kind"] in ("task", "note")]
         return bool(self.kommo.tasks) and all(one["state"] == "sent" for one in package)
@@ -136,7 +137,7 @@ class Scene:
             at_kommo=len(said),
             most_alike=max(copies.values(), default=0),
             tasks=len(self.kommo.tasks),
-            alerts=len(self._alerts),
+            alerts=len(self._alerted),
             relayed=len(self.mesh.outside.relayed.get(self.kommo.account_id, ())),
         )
 

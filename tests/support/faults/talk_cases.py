@@ -36,7 +36,17 @@ REFUSED = (
         TOLD,
         "quota_used_up",
         0,
+        alerted="quota",
         faults=[refused(402, "Over chat API limit")],
+    ),
+    Case(
+        "quota near",
+        "takes it; 95 % of the month are reached",
+        DELIVERED,
+        "delivered",
+        1,
+        alerted="quota",
+        order=Order(account={"monthly_message_quota": 1}),
     ),
     Case("plan", "402 for the tariff", TOLD, "plan_lacks_addon", 0, order=Order(kommo={"plan_has_addon": False})),
     Case("scope", "403 Invalid scope", TOLD, "scope_missing", 0, order=Order(kommo={"token_scopes": ("crm",)})),
@@ -47,6 +57,7 @@ REFUSED = (
         TOLD,
         "token_refused",
         0,
+        alerted="package_waiting",
         order=Order(secrets={"access_token": ["withdrawn"]}),
     ),
     Case(
@@ -118,6 +129,7 @@ UNCLEAR = (
         TOLD,
         "kommo_unavailable",
         0,
+        alerted="package_waiting",
         faults=[fault("status", path="^/api/", status=503, times=ALWAYS)],
     ),
     Case(

@@ -78,13 +78,21 @@ class _Jobs:
             job = self._queue.get()[2]
 
 
-def sqlite_engine(path: str, *, begin: str = "BEGIN IMMEDIATE", size: int = 1, has_checkpoints: bool = True) -> Engine:
+def sqlite_engine(
+    path: str,
+    *,
+    begin: str = "BEGIN IMMEDIATE",
+    size: int = 1,
+    busy_seconds: float = BUSY_SECONDS,
+    has_checkpoints: bool = True,
+) -> Engine:
     """Return an engine on a file, set up as every connection to it has to be.
 
     Args:
         path: the file; it is made when missing, its folder too.
         begin: how transactions begin. A deferred one that reads before it writes would fail under load.
         size: connections at once.
+        busy_seconds: how long to wait for another writer.
         has_checkpoints: whether its commits bring the log into the file now and then; false where somebody else does.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +102,7 @@ def sqlite_engine(path: str, *, begin: str = "BEGIN IMMEDIATE", size: int = 1, h
         pool_size=size,
         max_overflow=0,
         hide_parameters=True,  # what an error says must not quote what a client wrote
-        connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS, "isolation_level": None},
+        connect_args={"check_same_thread": False, "timeout": busy_seconds, "isolation_level": None},
     )
 
     @event.listens_for(engine, "connect")

@@ -94,9 +94,7 @@ def tell(alarm: QuotaAlarm) -> None:
     if alarm.percent == USED_UP:
         log.error("quota.used_up", account_id=account_id, messages=messages, quota=quota)
     else:
-        log.warning(
-            "quota.level_reached", account_id=account_id, percent=alarm.percent, messages=messages, quota=quota
-        )
+        log.warning("quota.level_reached", account_id=account_id, percent=alarm.percent, messages=messages, quota=quota)
 
 
 async def usage_now(store: Store, account_id: str) -> Usage:
