@@ -250,9 +250,7 @@ def verdict(delivery: Delivery, *, holder: str, floor_number: int, now: datetime
     return Verdict.LEAVES
 
 
-def _waiting_verdict(
-    delivery: Delivery, holder: str, floor_number: int, now: datetime, max_age: timedelta
-) -> Verdict:
+def _waiting_verdict(delivery: Delivery, holder: str, floor_number: int, now: datetime, max_age: timedelta) -> Verdict:
     # Somebody has come, or nobody is needed any more, or a later call has its own.
     if not delivery.forced and (holder != "person_waiting" or floor_number != delivery.floor_number):
         return Verdict.DROPPED

@@ -276,9 +276,7 @@ def _take_client_message(
         outcome, reason = Outcome.HANDED_TO_PERSON, PERSON_HAS_FLOOR
     elif rules.max_message_age is not None and now - at > rules.max_message_age:
         outcome, reason = Outcome.NOT_ANSWERED, TOO_OLD
-    message = NewMessage(
-        message_id, event.content, Role.USER, at, outcome, reason, is_from_relay=event.is_from_relay
-    )
+    message = NewMessage(message_id, event.content, Role.USER, at, outcome, reason, is_from_relay=event.is_from_relay)
     return _with_message(chat, message, floor, _facts(chat.conversation, item, at, now))
 
 

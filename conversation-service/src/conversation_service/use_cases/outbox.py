@@ -214,9 +214,7 @@ class OutboxUseCases:
         known = Low(low.exhausted | seen.exhausted, low.short | seen.short)
         return _Round(Look((), next_seconds), known, seen.given_up)
 
-    def _next(
-        self, connection: Connection, key: LaneKey, now: datetime
-    ) -> tuple[Leased | None, tuple[Delivery, ...]]:
+    def _next(self, connection: Connection, key: LaneKey, now: datetime) -> tuple[Leased | None, tuple[Delivery, ...]]:
         """Return a lane's next delivery, where it may leave now, and what was too old before it."""
         work = outbox_rows.lock_work(connection, *key)
         if work is None or work.due_at > now:
