@@ -62,3 +62,26 @@ async def test_given_a_running_service_when_checked_by_its_address_then_its_find
         assert (status, err, found["webhook"], found["account"]) == (1, "", "problem", "ok")
         status, _, err = await kommomesh("accounts", "check", "99", "--address", address)
         assert (status, "99 is not configured" in err) == (1, True)
+
+
+async def test_given_a_channel_when_connected_by_the_command_then_the_scope_to_write_down_is_printed(
+    simulated: Callable[..., Any], tmp_path: Path
+) -> None:
+    async with simulated(channel_connected=False) as simulator:
+        settings = simulator.simulator.settings
+        (tmp_path / "a.toml").write_text(
+            f'id = "12345"\nsubdomain = "test"\nkommo_base_url = "{simulator.url}"\n'
+            f'chats_base_url = "{simulator.url}"\n[channel]\nscope_id = "unknown"\n'
+            f'channel_id = "{settings.channel_id}"\n[secrets]\nchannel_secret = [{{env = "CHANNEL_SECRET"}}]\n'
+            'access_token = [{env = "TOKEN"}]\n'
+        )
+        place = {
+            "MESH_ACCOUNTS_DIR": str(tmp_path),
+            "CHANNEL_SECRET": settings.channel_secret.get_secret_value(),
+            "TOKEN": settings.access_token.get_secret_value(),
+        }
+        status, out, _ = await kommomesh("channel", "connect", "test", **place)
+        assert (status, f'scope_id = "{settings.scope_id}"' in out) == (0, True)
+        assert simulator.simulator.is_channel_connected
+        status, _, err = await kommomesh("channel", "disconnect", "12345", **{**place, "CHANNEL_SECRET": "0" * 40})
+    assert (status, "refuses the signature" in err, "Traceback" in err) == (1, True, False)

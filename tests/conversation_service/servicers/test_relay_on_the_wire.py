@@ -264,11 +264,14 @@ async def test_given_a_chat_that_kommo_told_of_first_when_the_relays_id_is_known
 
 async def test_given_a_kommo_that_refuses_the_clients_words_when_reported_then_a_person_is_called(mesh: Mesh) -> None:
     (result,) = await mesh.ingest(from_relay("relay:a", "hola"))
-    await mesh.report(await lease_one(mesh, MIRROR), failed=outbox_pb.FailedReport(reason="invalid_text"))
+    dead = await mesh.report(await lease_one(mesh, MIRROR), failed=outbox_pb.FailedReport(reason="invalid_text"))
     found = await mesh.conversation(result.conversation_id)
     assert found.floor.holder == pb.FLOOR_HOLDER_PERSON_WAITING
     assert found.escalation_reason == "Lo que escribió el cliente no se pudo mostrar en Kommo (invalid_text)."
     assert await mesh.outcomes(result.conversation_id) == ["HANDED_TO_PERSON"]
+    # Nobody hears the bot by it, so that the floor of the person who was called is no obstacle.
+    assert (await mesh.replay(dead.delivery.id)).state == pb.DELIVERY_STATE_PENDING
+    assert (await lease_one(mesh, MIRROR)).delivery.text == "hola"
 
 
 async def test_given_a_person_whom_the_hook_took_for_a_bot_when_kommo_names_the_author_then_the_person_has_the_floor(

@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import pytest_asyncio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from gateway.domain.events import Channel, ContentType
@@ -158,6 +160,22 @@ def test_given_a_status_with_something_amiss_when_read_then_refused(changes: dic
     assert found == RelayedStatus(UUID(int=7), RelayStatus.FAILED, "x" * 500)
     with pytest.raises(RelayPostError):
         read_relay_post({**status, **changes}, "amo.ext.x", Channel.OTHER)
+
+
+VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=20), lambda inner: st.lists(inner))
+NAMES = ["type", "conversation_id", "message_id", "text", "media", "contact", "timestamp", "id", "status", "error"]
+MEDIA = st.dictionaries(st.sampled_from(["type", "url", "size", "file_name", "name", "phone"]), VALUES)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), VALUES | MEDIA | st.sampled_from(["message", "status", "picture"])))
+@settings(max_examples=150, deadline=None)
+def test_given_any_body_when_read_then_it_is_a_post_or_refused_with_the_field(body: dict[str, Any]) -> None:
+    problem = ""
+    try:
+        found: Any = read_relay_post(body, "amo.ext.x", Channel.OTHER)
+    except RelayPostError as error:
+        found, problem = None, str(error)
+    assert isinstance(found, RelayedClientMessage | RelayedStatus) or problem.partition(": ")[0].split(".")[0] in NAMES
 
 
 async def test_given_a_status_when_posted_then_it_is_stored_as_one(edge: Any) -> None:

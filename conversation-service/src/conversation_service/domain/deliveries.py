@@ -164,6 +164,12 @@ class Delivery:
         return self.kind in (DeliveryKind.REPLY, DeliveryKind.NOTICE) or is_relayed_answer
 
     @property
+    def is_silent(self) -> bool:
+        """Whether the bot says nothing by it, so that it may leave whoever has the floor."""
+        is_of_others = isinstance(self.details, ChannelMessage) and not self.details.speaker
+        return self.kind.is_action or is_of_others
+
+    @property
     def is_of_waiting(self) -> bool:
         """Whether it has an object only while the person that it is about has not come."""
         if isinstance(self.details, AlertDetails):

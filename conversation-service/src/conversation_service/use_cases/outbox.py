@@ -240,7 +240,7 @@ def _replay(connection: Connection, now: datetime, delivery_id: UUID, request_id
         return delivery
     if delivery.state is not DeliveryState.DEAD:
         raise DeliveryNotDead(delivery_id=str(delivery.id), state=delivery.state.value)
-    if not (force or delivery.kind.is_action or conversation.floor.is_with_bot):
+    if not (force or delivery.is_silent or conversation.floor.is_with_bot):
         raise PersonHasFloor(delivery_id=str(delivery.id))
     sequence = conversation.delivery_sequence + 1
     replayed = replace(
