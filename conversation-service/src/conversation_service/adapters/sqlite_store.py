@@ -25,6 +25,7 @@ from kommomesh_runtime.logs import get_logger
 
 T = TypeVar("T")
 BUSY_SECONDS = 0.7
+LOCKED_PAUSE_SECONDS = 0.02
 READERS = 4
 MOST_JOBS_A_COMMIT = 256
 # Nothing is done before the commit: longer groups would keep who came first waiting for who came last.
@@ -107,7 +108,8 @@ def sqlite_engine(
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: object) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        _use_log(connection, busy_seconds)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         if not has_checkpoints:
             connection.execute("PRAGMA wal_autocheckpoint=0")
@@ -117,6 +119,19 @@ def sqlite_engine(
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _use_log(connection: sqlite3.Connection, busy_seconds: float) -> None:
+    """Switch a file to its write-ahead log; for that SQLite does not wait by itself while another does the same."""
+    ends_at = time.monotonic() + busy_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= ends_at:
+                raise
+            time.sleep(LOCKED_PAUSE_SECONDS)
 
 
 def is_storage_failure(error: BaseException) -> bool:
