@@ -20,7 +20,7 @@ from conversation_service.adapters.sqlite_store import GROUP_SECONDS
 from conversation_service.adapters.store import Store
 from conversation_service.adapters.tables import REQUEST_IDS
 
-LONGEST_WAIT = 5.0
+LONGEST_WAIT = 60.0
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 

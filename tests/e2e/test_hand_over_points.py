@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 from sqlalchemy import select
-from support.mesh import ACCOUNT, free_ports, until, write_accounts
+from support.mesh import ACCOUNT, LIMIT_SECONDS, free_ports, until, write_accounts
 from support.worker_peers import Peers, running_peers
 
 from conversation_service.__main__ import built_services
@@ -300,7 +300,7 @@ async def test_given_a_kill_at_a_report_when_all_is_done_then_kommo_has_one_note
     stage.gate.point, stage.gate.reached = (kind, when), asyncio.Event()
     async with stage.worker() as running:
         chat = await stage.escalated()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(LIMIT_SECONDS):
             await stage.gate.reached.wait()
         running.cancel()
     await come_back(stage)

@@ -14,7 +14,7 @@ from support.mesh import free_ports, until
 
 RUN = Path(__file__).parents[2] / "deploy" / "local" / "run.py"
 PORTS = ("GATEWAY", "SIMULATOR", "CONVERSATION", "INTENT", "LLM", "KOMMO")
-START_SECONDS = 120
+START_SECONDS = 240
 
 
 class LocalRun:
@@ -94,7 +94,7 @@ async def _write(port: int, number: int) -> httpx.Response:
         "author": {"type": "contact", "name": "Cliente Test"},
     }
     body = {"account": {"id": "12345", "subdomain": "test"}, "message": {"add": [message]}}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
         return await client.post("/api/kommo/webhook", json=body)
 
 

@@ -51,12 +51,12 @@ async def asks_for_a_person(mesh: Mesh) -> dict[str, Any]:
     body = {"chat_id": f"nobody-{uuid4().hex[:8]}", "lead": True}
     chat = dict((await mesh.kommo.post("/control/chats", json=body)).json())
     await mesh.client_writes("quiero hablar con una persona", chat["chat_id"])
-    await mesh.wait_for_replies(chat["chat_id"], 1, 90)
+    await mesh.wait_for_replies(chat["chat_id"])
 
     async def has_task() -> bool:
         return len(await tasks(mesh, chat)) == 1
 
-    await until(has_task, 90)
+    await until(has_task)
     return chat
 
 
@@ -93,7 +93,7 @@ async def ended(mesh: Mesh, *chat_ids: str) -> None:
     async def look() -> bool:
         return all(state != "pending" for one in chat_ids for state, _ in rows(mesh, one).values())
 
-    await until(look, 120)
+    await until(look)
 
 
 async def test_given_nobody_comes_when_the_time_has_passed_then_task_alert_and_one_line(mesh: Mesh, peer: AlertPeer):
@@ -130,7 +130,7 @@ async def test_given_a_colleague_who_writes_when_the_time_has_passed_then_none_o
         with closing(sqlite3.connect(mesh.folder / "mesh.db", timeout=30)) as connection:
             return connection.execute(query, (chat_id,)).fetchone() is not None
 
-    await until(has_come, 60)
+    await until(has_come)
     let_the_day_pass(mesh, chat_id)
     await ended(mesh, chat_id)
     written = rows(mesh, chat_id)
@@ -154,7 +154,7 @@ async def test_given_processes_killed_between_them_when_the_time_has_passed_then
         return len([state for state in states if state != "pending"]) >= wanted
 
     let_the_day_pass(mesh, *ids)
-    await until(has_begun, 120)
+    await until(has_begun)
     victims = ("worker", "kommo", "conversation")
     await asyncio.gather(*(mesh.kill(victim) for victim in victims))
     # Nobody holds anything any more: what the worker held need not wait for the end of its lease.

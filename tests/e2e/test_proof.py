@@ -70,7 +70,7 @@ async def decided(mesh: Mesh, chat: dict[str, Any]) -> tuple[str, str, str, str]
     async def look() -> tuple[str, str, str, str] | None:
         return proof_row(mesh, chat)
 
-    found = await until(look, 90)
+    found = await until(look)
     assert found is not None
     return found
 
@@ -86,7 +86,7 @@ async def person_told(mesh: Mesh, chat: dict[str, Any]) -> str:
     async def look() -> list[str]:
         return await notes(mesh, chat)
 
-    (note,) = await until(look, 90)
+    (note,) = await until(look)
     return note
 
 

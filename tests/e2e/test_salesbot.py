@@ -52,11 +52,18 @@ async def new_chat(mesh: Mesh) -> dict[str, Any]:
 
 
 async def bot_asks(mesh: Mesh, chat: dict[str, Any], **order: Any) -> None:
-    """Let a bot ask the gateway, as it does in the middle of its dialogue, and wait."""
+    """Let a bot ask the gateway, as it does in the middle of its dialogue, and wait.
+
+    A bot has two seconds for its answer, which a busy machine may not manage at the first attempt.
+    """
     url = f"http://127.0.0.1:{mesh.ports.gateway}/api/kommo/salesbot/{ACCOUNT}"
     body = {"chat_id": chat["chat_id"], "url": url, "prints": "reply", "bot_id": BOT, **order}
-    answer = await mesh.kommo.post("/control/widget-requests", json=body)
-    assert answer.json()["status"] == 200
+
+    async def is_answered() -> bool:
+        answer = await mesh.kommo.post("/control/widget-requests", json=body)
+        return bool(answer.json()["status"] == 200)
+
+    await until(is_answered)
 
 
 async def requests(mesh: Mesh, operation: str) -> int:
@@ -66,14 +73,14 @@ async def requests(mesh: Mesh, operation: str) -> int:
 
 async def said(mesh: Mesh, chat: dict[str, Any]) -> list[str]:
     """Return by which ways the client got something, once nothing more is to be done."""
-    await mesh.wait_for_replies(chat["chat_id"], seconds=60)
+    await mesh.wait_for_replies(chat["chat_id"])
 
     async def look() -> bool:
         with sqlite3.connect(mesh.folder / "mesh.db") as connection:
             messages = "SELECT 1 FROM deliveries WHERE lane = 'message' AND state = 'pending'"
             return connection.execute(f"{messages} UNION SELECT 1 FROM turn_work").fetchone() is None
 
-    await until(look, 120)
+    await until(look)
     return [one["via"] for one in await mesh.replies(chat["chat_id"])]
 
 
@@ -134,7 +141,7 @@ async def test_given_a_quota_that_is_used_up_when_answered_then_the_bot_prints_t
     async def is_launched() -> bool:
         return await requests(mesh, "run_bot") > before
 
-    await until(is_launched, 60)
+    await until(is_launched)
     await mesh.kill("kommo")
     await mesh.start("kommo")
     assert await said(mesh, second) == ["salesbot"]

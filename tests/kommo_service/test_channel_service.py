@@ -65,7 +65,7 @@ async def channels(
     """A stub of the service, for the account whose relay is the scripted peer."""
     async with (
         served_at(with_relay(account_of(simulator), peer.url)) as port,
-        open_channel(f"dns:///127.0.0.1:{port}", services=(NAME,), limit_seconds=20) as channel,
+        open_channel(f"dns:///127.0.0.1:{port}", services=(NAME,), limit_seconds=60) as channel,
     ):
         yield pb_grpc.ChannelServiceStub(channel)
 
@@ -212,6 +212,38 @@ def test_given_each_answer_of_a_relay_when_relayed_then_its_meaning(status: int,
     assert of_relay(RelayAnswer(status, 7.0, {"message_id": 7, "status": "eaten"})) == Relayed(outcome)
 
 
+async def test_given_a_relay_that_has_only_the_old_secret_when_relayed_then_it_is_signed_with_that_too(
+    served_at: Callable[..., Any], account_of: Callable[..., Account], simulator: RunningSimulator, peer: Any
+) -> None:
+    account = with_relay(account_of(simulator), peer.url)
+    newer = (SecretRef(value=SecretStr("newer")), *account.secrets["relay_secret"])
+    rotated = account.model_copy(update={"secrets": {**account.secrets, "relay_secret": newer}})
+    for status in (401, 200):
+        peer.will(status, {})
+    async with (
+        served_at(rotated) as port,
+        open_channel(f"dns:///127.0.0.1:{port}", services=(NAME,), limit_seconds=20) as channel,
+    ):
+        answer = await pb_grpc.ChannelServiceStub(channel).RelayMessage(relayed())
+    refused, taken = [
+        {name: one.headers[name.lower()] for name in ("X-Relay-Timestamp", "X-Relay-Request-Id", "X-Relay-Signature")}
+        for one in peer.seen
+    ]
+    assert answer.outcome == SENT
+    assert verified(refused, peer.seen[0].body, ("newer",), datetime.now(UTC)) is not None
+    assert verified(taken, peer.seen[1].body, (SECRET,), datetime.now(UTC)) is not None
+
+
+async def test_given_a_client_that_kommo_does_not_take_when_its_chat_is_opened_then_it_is_a_persons(
+    channels: Any, control: httpx.AsyncClient
+) -> None:
+    order = {"action": "status", "status": 400, "match": {"operation": "create_chat"}}
+    assert (await control.post("/control/faults", json=order)).status_code == 201
+    request = pb.OpenChatRequest(account_id=ACCOUNT, conversation_id=CONVERSATION, contact_name="Elena")
+    refused, taken = [await channels.OpenChat(request) for _ in range(2)]
+    assert (refused.outcome, refused.reason, taken.outcome) == (PERSON, "client_refused", SENT)
+
+
 async def test_given_a_redirect_and_an_answer_without_end_when_relayed_then_neither_is_followed(
     channels: Any, peer: Any
 ) -> None:
@@ -246,7 +278,7 @@ async def test_given_nobody_at_the_address_or_no_address_when_relayed_then_later
     ):
         async with (
             served_at(with_relay(account_of(simulator), url)) as port,
-            open_channel(f"dns:///127.0.0.1:{port}", services=(NAME,), limit_seconds=20) as channel,
+            open_channel(f"dns:///127.0.0.1:{port}", services=(NAME,), limit_seconds=60) as channel,
         ):
             answer = await pb_grpc.ChannelServiceStub(channel).RelayMessage(relayed())
             assert (answer.outcome, answer.reason) == (outcome, reason)
@@ -318,6 +350,11 @@ async def test_given_relays_that_answer_in_each_way_when_an_account_is_checked_t
     assert [one.severity.value for one in found] == ["ok", "problem", "warning", "problem"]
     assert json.loads(peer.seen[0].body) == {"type": "ping"}
     assert await relay_findings(account_of(simulator), lambda: datetime.now(UTC)) == []
+    assert account.channel is not None
+    any_channel = account.model_copy(update={"channel": account.channel.model_copy(update={"code": ""})})
+    peer.will(200, {})
+    checks = [one.check for one in await relay_findings(any_channel, lambda: datetime.now(UTC))]
+    assert checks == ["relay_code", "relay"]
 
 
 def test_given_a_relay_but_no_way_to_it_when_the_file_is_checked_then_both_are_said(

@@ -80,6 +80,18 @@ def test_given_equal_words_when_looked_for_then_each_message_proves_one_delivery
     assert third == Found("d-3", Status.ABSENT)
 
 
+def test_given_equal_words_of_a_message_that_was_proved_before_when_looked_for_then_they_prove_nothing_again():
+    record = shown([item("k-1", at=-45)])
+    (lost,) = proofs([sought("k-2")], record, 0.0, frozenset({"k-1"}))
+    assert lost == Found("d-1", Status.ABSENT)
+
+
+def test_given_a_piece_that_is_there_twice_when_another_is_missing_then_the_message_is_not_whole():
+    record = shown([item("x", text=LONG[:37]), item("y", text=LONG[:37])])
+    (found,) = proofs([sought(text=LONG)], record, 0.0)
+    assert found.status is Status.ABSENT
+
+
 def test_given_the_documented_answer_when_read_then_each_message_has_author_and_status():
     items = json.loads(FIXTURE.read_text())["responses"][0]["body"]["_embedded"]["messages"]
     found = {one.author: one for one in shown(items)}
@@ -118,7 +130,7 @@ async def test_given_a_sent_message_when_its_proof_is_asked_for_then_the_talk_te
     async with (
         simulated(delivery_delay_seconds=0) as simulator,
         served(account_of(simulator)) as stub,
-        httpx.AsyncClient(base_url=simulator.url, trust_env=False) as control,
+        httpx.AsyncClient(base_url=simulator.url, timeout=60, trust_env=False) as control,
     ):
         chat = await new_chat(control)
         sent = await stub.SendMessage(request(chat))
@@ -137,7 +149,7 @@ async def test_given_a_delivery_that_fails_when_asked_for_then_the_status_says_s
     async with (
         simulated(delivery_delay_seconds=0) as simulator,
         served(account_of(simulator)) as stub,
-        httpx.AsyncClient(base_url=simulator.url, trust_env=False) as control,
+        httpx.AsyncClient(base_url=simulator.url, timeout=60, trust_env=False) as control,
     ):
         chat = await new_chat(control)
         await fault(control, "delivery_error")
@@ -306,7 +318,7 @@ async def test_given_a_talk_when_shown_by_the_command_then_status_and_words_are_
 ) -> None:
     async with (
         simulated(delivery_delay_seconds=0) as simulator,
-        httpx.AsyncClient(base_url=simulator.url, trust_env=False) as control,
+        httpx.AsyncClient(base_url=simulator.url, timeout=60, trust_env=False) as control,
     ):
         chat = await new_chat(control)
         headers = {"Authorization": "Bearer local-development-token"}

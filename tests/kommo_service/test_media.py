@@ -154,6 +154,8 @@ async def test_given_kommos_name_that_leads_inside_when_inspected_then_nothing_i
         ("::ffff:8.8.8.8", True),
         ("64:ff9b::7f00:1", False),
         ("2002:7f00:1::", False),
+        ("fec0::1", False),
+        ("::ffff:0:127.0.0.1", False),
     ],
 )
 def test_given_address_when_looked_at_then_only_public_ones_count(address, public):

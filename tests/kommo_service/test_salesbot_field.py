@@ -165,10 +165,32 @@ async def test_given_a_field_that_another_overwrites_at_once_when_sent_then_no_b
 ) -> None:
     chat = await new_chat(control)
     await fault(control, "overwrite_field", operation="patch_lead", body="nota de otra persona")
-    async with served(account(wait=1)) as stub:
+    async with served(account()) as stub:
         first = await stub.SendMessage(asked(chat))
         answer = await until_decided(stub, asked(chat))
     assert (first.outcome, first.reason) == (RETRY_LATER, "field_overwritten")
+    assert answer.outcome == SENT
+    assert await texts(control) == ["Sí, tenemos stock."]
+
+
+async def test_given_a_field_that_was_written_late_when_anothers_bot_prints_it_then_no_second_bot_does(
+    served: Any, account: Any, simulator: RunningSimulator, control: httpx.AsyncClient
+) -> None:
+    chat = await new_chat(control)
+    await fault(control, "delay", operation="patch_lead", delay_seconds=1.5)
+    async with served(account(wait=1)) as stub:
+        began = now()
+        late = await stub.SendMessage(asked(chat))
+        silent = await texts(control)
+        # Another replica found its own text in the field before this one came, and launched its bot.
+        run = await control.post(
+            f"/api/v4/bots/{BOT}/run",
+            json={"entity_id": chat["lead_id"], "entity_type": "leads"},
+            headers={"Authorization": f"Bearer {simulator.simulator.settings.access_token.get_secret_value()}"},
+        )
+        answer = await until_decided(stub, asked(chat, unclear_since_time=began))
+    assert (late.outcome, late.reason, silent) == (UNCLEAR, "field_busy", [])
+    assert run.status_code == 202
     assert answer.outcome == SENT
     assert await texts(control) == ["Sí, tenemos stock."]
 
@@ -184,7 +206,7 @@ async def test_given_a_field_that_is_overwritten_before_the_bot_prints_when_sent
         lead = simulator.simulator.world.leads[chat["lead_id"]]
         lead.custom_fields_values = [{"field_id": FIELD, "values": [{"value": "de otra persona"}]}]
 
-    async with served(account(wait=1)) as stub:
+    async with served(account(wait=3)) as stub:
         answer, _ = await asyncio.gather(stub.SendMessage(asked(chat)), overwrite())
     assert (answer.outcome, answer.reason) == (TELL_PERSON, "field_overwritten")
     assert await texts(control) == ["de otra persona"]

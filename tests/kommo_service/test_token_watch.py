@@ -72,7 +72,7 @@ async def test_given_a_token_that_is_replaced_when_watched_then_the_next_look_sh
     path = tmp_path / "token"
     path.write_text(token(1))
     one = Account(id="filed", subdomain="test", secrets={"access_token": (SecretRef(file=path),)})
-    async with watched_tokens(Accounts.of(one), lambda: NOON, every_seconds=0.01), asyncio.timeout(30):
+    async with watched_tokens(Accounts.of(one), lambda: NOON, every_seconds=0.01), asyncio.timeout(60):
         while days_left() != {"filed": 1}:
             await asyncio.sleep(0)
         path.write_text(token(365))

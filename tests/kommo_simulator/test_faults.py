@@ -31,7 +31,8 @@ async def test_given_a_broken_exchange_when_sent_then_only_after_faults_deliver(
     talk_id = (await kommo.play())["talk_id"]
     await kommo.fault(action)
     with pytest.raises((error, httpx.ReadError)):
-        await kommo.send(talk_id, timeout=0.3)
+        await kommo.send(talk_id, timeout=httpx.Timeout(60, read=0.5 if action.startswith("timeout") else 60))
+    await kommo.eventually("/control/requests?operation=send_message", lambda body: body["requests"])
     assert len(await kommo.deliveries()) == accepted
     logged = (await kommo.client.get("/control/requests?operation=send_message")).json()["requests"]
     assert [(entry["status"], entry["fault"]) for entry in logged] == [(None, action)]
@@ -112,9 +113,9 @@ async def test_given_headers_when_a_status_is_answered_then_it_carries_them(star
 async def test_given_a_caller_who_leaves_when_delayed_then_the_request_is_carried_out_all_the_same(start):
     kommo = await start()
     played = await kommo.play()
-    await kommo.fault("delay", delay_seconds=0.3)
+    await kommo.fault("delay", delay_seconds=1.0)
     with pytest.raises(httpx.ReadTimeout):
-        await kommo.send(played["talk_id"], timeout=0.1)
+        await kommo.send(played["talk_id"], timeout=httpx.Timeout(60, read=0.1))
     path = f"/control/deliveries?chat_id={played['chat_id']}"
     assert await kommo.eventually(path, lambda body: len(body["deliveries"]) == 1)
 

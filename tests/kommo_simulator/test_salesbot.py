@@ -86,7 +86,7 @@ async def _write(kommo, lead_id, text, field=1):
 async def test_given_a_launched_bot_when_it_speaks_then_it_prints_the_field_of_that_moment_in_the_lead_s_newest_chat(
     start,
 ):
-    kommo = await start(salesbot_delay_seconds=0.7, salesbot_field_id=1, salesbot_id=9)
+    kommo = await start(salesbot_delay_seconds=1.5, salesbot_field_id=1, salesbot_id=9)
     played = await kommo.play()
     newer = (await kommo.client.post("/control/chats", json={"lead_id": played["lead_id"]})).json()
     await kommo.play("Hola", chat_id=newer["chat_id"])

@@ -119,8 +119,15 @@ def _taker(server: LocalServer, accounts: Accounts, stop: asyncio.Event) -> Turn
         pace,
         now,
     )
-    reply = server.stub("kommomesh.llm.v1.ReplyService")
-    decider = Decider(server.stub(INTENT_SERVICE), reply, accounts, profiles, now, random.random)
+    decider = Decider(
+        server.stub(INTENT_SERVICE),
+        server.stub("kommomesh.llm.v1.ReplyService"),
+        accounts,
+        profiles,
+        now,
+        random.random,
+        server.stub("kommomesh.kommo.v1.KommoService"),
+    )
     return TurnTaker(server.stub(f"{conversation}.TurnService"), decider, deliverer, settings, pace, now)
 
 

@@ -204,7 +204,7 @@ async def running_mesh(
     async with (
         built_services(store, accounts, settings, drain) as services,
         running_server(services, server_settings, drain=drain) as server,
-        open_channel(f"dns:///127.0.0.1:{server.port}", services=SERVICES, limit_seconds=30) as channel,
+        open_channel(f"dns:///127.0.0.1:{server.port}", services=SERVICES, limit_seconds=60) as channel,
     ):
         yield Mesh(
             store,

@@ -135,7 +135,9 @@ async def running_mesh(tmp_path: Path, peers: Peers) -> AsyncIterator[Mesh]:
     (accounts_dir / "test.toml").write_text(ACCOUNT)
     url = f"sqlite:///{tmp_path / 'mesh.db'}"
     await migrate(url)
-    settings = ConversationSettings(port=0, drain_seconds=0, grace_seconds=1, accounts_dir=accounts_dir)
+    settings = ConversationSettings(
+        port=0, drain_seconds=0, grace_seconds=1, accounts_dir=accounts_dir, ingest_limit_seconds=10
+    )
     drain = asyncio.Event()
     held: list[Mesh] = []
     async with (
@@ -144,6 +146,6 @@ async def running_mesh(tmp_path: Path, peers: Peers) -> AsyncIterator[Mesh]:
         running_server(services, settings, drain=drain) as server,
     ):
         address = f"dns:///127.0.0.1:{server.port}"
-        async with open_channel(address, limit_seconds=10) as channel:
+        async with open_channel(address, limit_seconds=60) as channel:
             held.append(Mesh(ConversationServiceStub(channel), address, accounts_dir, peers))
             yield held[0]

@@ -9,10 +9,9 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from kommomesh_runtime.relay import signed_headers, verified
+from kommomesh_runtime.relay import TOLERANCE, signed_headers, verified
 
 ATTEMPTS = 5
-KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +50,18 @@ class Relay:
     show: Callable[[str], None]
     taken: dict[str, dict[str, Any]] = field(default_factory=dict)
     typing: list[str] = field(default_factory=list)
-    seen: dict[UUID, None] = field(default_factory=dict)
+    seen: dict[UUID, datetime] = field(default_factory=dict)
 
     def admits(self, headers: Mapping[str, str], body: bytes) -> bool:
         """Tell whether a request is the mesh's and has not come before."""
         request_id = verified(headers, body, (self.settings.secret,), self.now())
         if request_id is None or request_id in self.seen:
             return False
-        self.seen[request_id] = None
-        if len(self.seen) > KEPT:
-            # The oldest is older than a signature counts.
-            del self.seen[next(iter(self.seen))]
+        self.seen[request_id] = self.now()
+        # A signature counts for as long before its time as after it; a request that is forgotten could come again.
+        over = self.now() - 3 * TOLERANCE
+        while (oldest := next(iter(self.seen))) and self.seen[oldest] < over:
+            del self.seen[oldest]
         return True
 
     def take(self, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,10 +58,16 @@ def create_app(relay: Relay) -> Starlette:
     """Return the application of a relay."""
 
     async def from_mesh(request: Request) -> Response:
-        body = await request.body()
-        if len(body) > MAX_BODY or not relay.admits(request.headers, body):
+        body = await _bounded(request)
+        if body is None:
+            return JSONResponse({"error": "too_large"}, 413)
+        if not relay.admits(request.headers, body):
             return JSONResponse({"error": "unauthenticated"}, 401)
-        return JSONResponse(relay.take(json.loads(body)))
+        try:
+            return JSONResponse(relay.take(json.loads(body)))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            # Signed, and yet nothing that the mesh posts to relays.
+            return JSONResponse({"error": "malformed"}, 400)
 
     async def shown(request: Request) -> Response:
         wanted = request.query_params.get("conversation_id")
@@ -83,6 +89,16 @@ def create_app(relay: Relay) -> Starlette:
             Route("/say", from_client, methods=["POST"]),
         ]
     )
+
+
+async def _bounded(request: Request) -> bytes | None:
+    """Return the body; None as soon as it is too large, since whoever sends it has proved nothing yet."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY:
+            return None
+    return bytes(body)
 
 
 def _message(content: dict[str, Any]) -> dict[str, Any]:

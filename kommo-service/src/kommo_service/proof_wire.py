@@ -103,6 +103,7 @@ def _chat(request: pb.GetDeliveryProofRequest) -> Chat:
         talk_id=request.talk_id,
         contact_id=request.contact_id,
         origin=request.origin,
+        claimed_ids=frozenset(request.claimed_kommo_message_ids),
     )
 
 

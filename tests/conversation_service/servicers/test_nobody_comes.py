@@ -263,3 +263,20 @@ async def test_given_closed_hours_when_a_person_is_called_then_nobody_is_missed_
         due = (await mesh.conversation(turn.conversation.id)).reminder_time.ToDatetime(tzinfo=UTC)
     assert (due.hour, due.minute, due.second) == (9, 30, 0)
     assert due - today > timedelta(hours=24)
+
+
+async def test_given_a_notice_that_has_not_left_when_the_line_is_due_then_it_waits_for_the_notice(
+    store, clock, accounts
+):
+    patient = accounts.get(ACCOUNT_ID).model_copy(update={"delivery_max_age_seconds": 10_000})
+    async with running_mesh(store, Accounts.of(patient), clock) as mesh:
+        await called(mesh)
+        held = {one.delivery.kind: one for one in await mesh.lease_deliveries(50)}
+        await mesh.retry(held[NOTICE], after=60)
+        mesh.clock.advance(WAIT + 1)
+        due = {one.delivery.kind: one for one in await mesh.lease_deliveries(50)}
+        assert NOTICE in due
+        assert COURTESY not in due
+        await mesh.report(due[NOTICE], sent=sent("k-notice"))
+        mesh.clock.advance(11)
+        assert COURTESY in [one.delivery.kind for one in await mesh.lease_deliveries(50)]

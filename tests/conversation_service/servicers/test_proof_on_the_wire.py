@@ -84,6 +84,17 @@ async def test_given_an_accepted_reply_when_looked_for_then_it_is_delivered_and_
     assert await mesh.outcomes(turn.conversation.id) == ["ANSWERED"]
 
 
+async def test_given_a_message_that_was_proved_when_the_next_is_looked_for_then_its_id_is_known_to_be_another(
+    mesh: Mesh,
+):
+    await said(mesh, kommo_id="k-1")
+    await found(mesh, await look(mesh, 10), DELIVERED)
+    await said(mesh, kommo_id="k-2")
+    leased = await look(mesh, 10)
+    assert [list(one.kommo_message_ids) for one in leased.awaited_messages] == [["k-2"]]
+    assert "k-1" in leased.claimed_kommo_message_ids
+
+
 async def test_given_a_message_under_way_when_looked_for_then_looks_go_on_and_the_last_one_decides(mesh: Mesh):
     turn = await said(mesh)
     assert (await found(mesh, await look(mesh, 10), ACCEPTED)).state == pb.DELIVERY_STATE_PENDING

@@ -8,12 +8,15 @@ from support.conversation_mesh import ACCOUNT_ID, Mesh, running_mesh, sent
 
 from conversation_service.adapters.tables import RATE_BUCKETS
 from conversation_service.use_cases.waiting_ages import waiting_ages
+from kommomesh.common.v1 import common_pb2
 from kommomesh.conversation.v1 import conversation_pb2 as pb
+from kommomesh.conversation.v1 import turn_service_pb2 as turn_pb
 from kommomesh_runtime.accounts import Account, Accounts
 from kommomesh_runtime.handoff import HandoffSettings
 
 QUIET = HandoffSettings(note=False, task=False, person_reminder_after_seconds=0)
 CHATS = 12
+ESCALATED = turn_pb.EscalateDecision(reason_code="complaint", reason="queja", priority=common_pb2.PRIORITY_HIGH)
 
 
 @pytest.fixture
@@ -75,3 +78,19 @@ async def test_given_work_that_waits_when_its_age_is_asked_for_then_each_lane_te
     assert turn > 50
     assert lanes.keys() == {"proof"}
     assert lanes["proof"] > 160
+
+
+async def test_given_a_message_that_takes_many_requests_when_cheap_actions_are_due_too_then_they_do_not_overtake_it(
+    store, clock
+):
+    account = Account(id=ACCOUNT_ID, subdomain="test", requests_per_second=7, transports=("salesbot_field",))
+    async with running_mesh(store, Accounts.of(account), clock) as mesh:
+        await mesh.answered("antes", chat="before")
+        await mesh.lease_deliveries()
+        await mesh.answered("seis pedidos", chat="first")
+        await mesh.client_writes("un humano", chat="second")
+        await mesh.complete(await mesh.lease_turn(), escalate=ESCALATED)
+        await leave_tokens(mesh, 1.9)
+        assert kinds(await mesh.lease_deliveries()) == []
+        await leave_tokens(mesh, 2.0)
+        assert kinds(await mesh.lease_deliveries()) == [pb.DELIVERY_KIND_REPLY]

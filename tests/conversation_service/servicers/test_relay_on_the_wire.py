@@ -13,12 +13,14 @@ from kommomesh.conversation.v1 import channel_message_pb2 as channel_pb
 from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh.conversation.v1 import conversation_service_pb2 as service_pb
 from kommomesh.conversation.v1 import outbox_service_pb2 as outbox_pb
+from kommomesh.conversation.v1 import turn_service_pb2 as turn_pb
 from kommomesh_runtime.accounts import Account, Accounts
 
 CHAT, REF = "wa-5493510000001", "f1197ab8-f71b-5b12-ae75-6f3befb2483d"
 ORIGIN = "amo.ext.12345"
 MIRROR, RELAY = pb.DELIVERY_KIND_MIRROR, pb.DELIVERY_KIND_RELAY
 REPLY, NOTICE = pb.DELIVERY_KIND_REPLY, pb.DELIVERY_KIND_NOTICE
+ESCALATED = turn_pb.EscalateDecision(reason_code="complaint", reason="queja", priority=common_pb2.PRIORITY_HIGH)
 STORED, DUPLICATE = service_pb.INGEST_OUTCOME_STORED, service_pb.INGEST_OUTCOME_DUPLICATE
 MIRRORED, REPLAYED = service_pb.INGEST_OUTCOME_MIRRORED, service_pb.INGEST_OUTCOME_REPLAYED
 
@@ -220,6 +222,8 @@ async def test_given_a_status_of_the_relay_when_repeated_then_kommo_is_told_once
     told = await lease_one(mesh, MIRROR)
     assert (told.delivery.channel_message.status, told.delivery.text) == (value, "")
     assert (await mesh.conversation(conversation_id)).floor.holder == holder
+    is_called = holder == pb.FLOOR_HOLDER_PERSON_WAITING
+    assert await mesh.outcomes(conversation_id) == ["HANDED_TO_PERSON" if is_called else "ANSWERED"]
     (unknown,) = await mesh.ingest(status(str(uuid4()), value))
     assert unknown.outcome == service_pb.INGEST_OUTCOME_REJECTED
 
@@ -288,3 +292,32 @@ async def test_given_a_person_whom_the_hook_took_for_a_bot_when_kommo_names_the_
     assert (await mesh.messages(conversation_id))[-1].role == common_pb2.ROLE_AGENT
     assert await mesh.outcomes(conversation_id) == ["HANDED_TO_PERSON"]
     assert len(await mesh.lease_deliveries()) == 1
+
+
+async def test_given_a_reply_that_kommo_wants_later_when_the_clients_next_words_are_there_then_it_still_waits(
+    mesh: Mesh,
+) -> None:
+    await client_wrote(mesh)
+    await mesh.complete(await mesh.lease_turn(), answer={"parts": ["buenas"]})
+    await mesh.retry(await lease_one(mesh, REPLY), after=300)
+    await client_wrote(mesh, "¿hola?", "relay:wamid-2")
+    assert await mesh.lease_deliveries() == []
+    mesh.clock.advance(400)
+    assert (await lease_one(mesh, REPLY)).delivery.text == "buenas"
+
+
+async def test_given_a_note_of_an_ended_hand_over_when_a_relayed_answer_is_too_old_then_only_the_new_note_leaves(
+    mesh: Mesh,
+) -> None:
+    conversation_id = await client_wrote(mesh)
+    await mesh.complete(await mesh.lease_turn(), escalate=ESCALATED)
+    ended = await lease_one(mesh, pb.DELIVERY_KIND_NOTE)
+    await mesh.retry(ended, after=3000)
+    await mesh.release(conversation_id)
+    await client_wrote(mesh, "¿hola?", "relay:wamid-2")
+    await mesh.retry(await bot_answers(mesh))
+    mesh.clock.advance(4000)
+    leased = await mesh.lease_deliveries() + await mesh.lease_deliveries()
+    notes = [one.delivery.id for one in leased if one.delivery.kind == pb.DELIVERY_KIND_NOTE]
+    assert len(notes) == 1
+    assert ended.delivery.id not in notes

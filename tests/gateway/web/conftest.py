@@ -166,12 +166,14 @@ async def running_edge(
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(running_server([service], ServerSettings(drain_seconds=0)))
         address = f"dns:///127.0.0.1:{server.port}"
-        chosen = GatewaySettings(port=0, drain_seconds=0, conversation_address=address, **settings)
+        # As much time as may be set: a busy machine is no storage that is away.
+        patient = {"store_seconds": 1.8, "chats_store_seconds": 4.5, **settings}
+        chosen = GatewaySettings(port=0, drain_seconds=0, conversation_address=address, **patient)
         web = await stack.enter_async_context(
             running_web(chosen, Accounts.of(*(accounts or (fixture_account(),))), environ={}, now=now)
         )
         client = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{web.port}", timeout=30, trust_env=False)
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{web.port}", timeout=60, trust_env=False)
         )
         yield Edge(web, client, stored, address)
 

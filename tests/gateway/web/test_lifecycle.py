@@ -26,7 +26,7 @@ async def test_given_request_in_flight_when_stopped_then_it_is_answered_first(ed
     stack = AsyncExitStack()
     web = await stack.enter_async_context(running_web(settings, Accounts.of(account_with()), environ={}))
     edge.stored.open.clear()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{web.port}", trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{web.port}", timeout=60, trust_env=False) as client:
         posted = asyncio.create_task(client.post("/api/kommo/webhook/fixture-webhook-secret", content=FORM))
         await edge.stored.entered.wait()
         closing = asyncio.create_task(stack.aclose())

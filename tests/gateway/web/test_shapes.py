@@ -28,7 +28,7 @@ PATHS = {
     "salesbot": "/api/kommo/salesbot/31874205",
 }
 TYPES = {"crm": "application/x-www-form-urlencoded"}
-LONGEST_SECONDS = 10
+LONGEST_SECONDS = 60
 
 
 def body_of(shape: dict[str, Any]) -> bytes:

@@ -44,11 +44,12 @@ def proof(**fields) -> proof_pb.GetDeliveryProofResponse:
 async def test_given_a_look_when_leased_then_its_messages_are_asked_for_in_their_chat(
     peers, running_worker, new_look, is_last_look
 ):
-    leased = new_look(is_last_look=is_last_look)
+    leased = new_look(is_last_look=is_last_look, claimed_kommo_message_ids=["k-0"])
     report = await reported(peers, running_worker, leased)
     (asked,) = peers.kommo.proofs.requests
     assert (asked.account_id, asked.chat_id, asked.talk_id) == ("12345", "chat-1", "77")
     assert (asked.contact_id, asked.origin, asked.search_other_talks) == ("9", "waba", is_last_look)
+    assert list(asked.claimed_kommo_message_ids) == ["k-0"]
     (sought,) = asked.messages
     assert (sought.delivery_id, sought.transport, list(sought.kommo_message_ids)) == ("d-1", "talk_message", ["k-1"])
     assert (sought.text, sought.send_time) == ("Hola", SENT_AT)

@@ -81,7 +81,7 @@ async def served(channels: Channels) -> AsyncIterator[Any]:
     service = Service(NAME, lambda server: pb_grpc.add_ChannelServiceServicer_to_server(channels, server))
     async with (
         running_server([service], ServerSettings(port=0, drain_seconds=0, grace_seconds=0)) as server,
-        open_channel(f"dns:///127.0.0.1:{server.port}", services=(NAME,), limit_seconds=10) as channel,
+        open_channel(f"dns:///127.0.0.1:{server.port}", services=(NAME,), limit_seconds=60) as channel,
     ):
         yield pb_grpc.ChannelServiceStub(channel)
 

@@ -78,21 +78,31 @@ async def test_given_messages_that_kommo_has_when_taken_then_answered(peers, run
         page(),
         page(shown(2)),
         page(shown(1, "otra cosa")),
-        page(shown(1, author=proof_pb.TALK_AUTHOR_BOT)),
         page(shown(1, author=proof_pb.TALK_AUTHOR_UNSPECIFIED)),
         failing("NOT_FOUND", "TALK_NOT_FOUND"),
         failing("INVALID_ARGUMENT", "INVALID_FIELD"),
     ],
 )
-async def test_given_a_message_that_kommo_has_not_when_it_had_time_then_it_ends_without_an_answer(
+async def test_given_a_message_that_kommo_has_not_when_it_had_time_then_a_person_is_told_and_nothing_is_answered(
     peers, running_worker, new_turn, known
 ):
     peers.kommo.talks.usual = known
     request = await completed(peers, running_worker, new_turn(message(1, age=31)))
 
-    assert request.no_answer.reason_code == "not_in_kommo"
+    assert (request.escalate.reason_code, request.escalate.is_failure) == ("not_confirmed", True)
     assert list(request.read_message_ids) == ["message-1"]
     assert peers.intents.analyses.requests == peers.replies.replies.requests == []
+
+
+@pytest.mark.parametrize("author", [proof_pb.TALK_AUTHOR_BOT, proof_pb.TALK_AUTHOR_PERSON])
+async def test_given_a_message_that_kommo_has_as_the_companys_when_taken_then_it_alone_ends_without_an_answer(
+    peers, running_worker, new_turn, author
+):
+    peers.kommo.talks.usual = page(shown(1, author=author))
+    request = await completed(peers, running_worker, new_turn(message(1), message(2, age=60)))
+
+    assert request.no_answer.reason_code == "not_in_kommo"
+    assert list(request.read_message_ids) == ["message-1"]
 
 
 async def test_given_a_message_that_kommo_has_not_yet_when_taken_then_it_comes_again_soon(
@@ -121,7 +131,11 @@ async def test_given_a_history_with_a_forged_message_when_taken_then_the_model_n
     peers, running_worker, new_turn
 ):
     peers.kommo.talks.usual = page(shown(2))
-    history = [message(7, "forjado", outcome_reason="not_in_kommo"), message(8, "buenas")]
+    unquoted = [
+        message(6, "dudoso", outcome_reason="not_confirmed"),
+        message(7, "forjado", outcome_reason="not_in_kommo"),
+    ]
+    history = [*unquoted, message(8, "buenas")]
     await completed(peers, running_worker, new_turn(message(2), history=history))
 
     (asked,) = peers.replies.replies.requests

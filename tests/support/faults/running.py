@@ -90,6 +90,8 @@ def _kommo_settings(number: int, order: Order) -> SimulatorSettings:
         "access_token": SecretStr(f"token-of-account-{account_id}"),
         "rate": 0,
         "time_scale": 0.001,
+        "webhook_timeout_seconds": 30,
+        "chats_webhook_timeout_seconds": 30,
         "delivery_delay_seconds": 0.0,
         "raise_talk_events": False,
         "raise_unsorted": False,
@@ -140,7 +142,7 @@ async def _opened_conversations(
 ) -> tuple[Store, str]:
     url = f"sqlite:///{database}"
     await migrate(url)
-    settings, drain = ConversationSettings(port=0), asyncio.Event()
+    settings, drain = ConversationSettings(port=0, ingest_limit_seconds=10), asyncio.Event()
     store = await stack.enter_async_context(open_store(url, shift=lambda: clock.shift))
     services = await stack.enter_async_context(built_services(store, accounts, settings, drain))
     return store, await _served(stack, services, drain)
@@ -195,7 +197,14 @@ async def running_fault_mesh(folder: Path, orders: Sequence[Order]) -> AsyncIter
 
 
 async def _opened_edge(stack: AsyncExitStack, conversations: str, accounts: Accounts, clock: Clock) -> str:
-    settings = GatewaySettings(port=0, conversation_address=conversations, drain_seconds=0, grace_seconds=0)
+    settings = GatewaySettings(
+        port=0,
+        conversation_address=conversations,
+        drain_seconds=0,
+        grace_seconds=0,
+        store_seconds=1.8,
+        chats_store_seconds=4.5,
+    )
     web = await stack.enter_async_context(running_web(settings, accounts, now=clock.now))
     return f"http://127.0.0.1:{web.port}"
 

@@ -30,8 +30,10 @@ from conversation_service.domain.deliveries import (
 from conversation_service.domain.proof import DEFAULT_LOOKS, Looks
 from conversation_service.domain.rate import RESERVE, has_tokens, ready_at, take
 
-# Words of the company that wait for the client's own to be in Kommo are looked at again so often, for their age.
-MIRROR_PATIENCE = timedelta(seconds=10)
+# What is too old in them has reached nobody, and nobody was told.
+CALLING_LANES = (MESSAGE_LANE, DeliveryKind.RELAY.lane, DeliveryKind.MIRROR.lane, DeliveryKind.VIEWING.lane)
+# Words of the company that wait for what has to be said before them are looked at again so often, for their age.
+PATIENCE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,10 @@ def lease_heads(
         account_id, cost = head.account_id, lease_cost(head, rules.requests_of(head.account_id))
         limit, bucket = rules.limit_of(account_id), buckets[account_id]
         reserve = RESERVE if head.kind is DeliveryKind.PROOF else 0.0
-        # What asks nothing of Kommo waits for no tokens, and not for a debt to be paid either.
-        if cost == 0 or has_tokens(bucket, limit, cost, reserve):
+        # Nothing cheap overtakes what waits for a full bucket, which would never be full then. What asks nothing of
+        # Kommo waits for no tokens, and not for a debt to be paid either.
+        is_next = account_id not in exhausted
+        if cost == 0 or (is_next and has_tokens(bucket, limit, cost, reserve)):
             buckets[account_id] = take(bucket, cost)
             leased.append(_leased(connection, conversation, head, rules, new_id(), now))
         else:
@@ -149,8 +153,8 @@ def _heads(
     mirroring = relay_rows.waiting_for_mirror(connection, said)
     current = dict(conversations)
     heads: list[Delivery] = []
-    # Messages last: one that is too old calls a person again, for whom what an earlier hand-over left must not leave.
-    for key in sorted(lanes, key=lambda key: key[1] == MESSAGE_LANE):
+    # Last what calls a person again when it is too old: for that person what an earlier hand-over left must not leave.
+    for key in sorted(lanes, key=lambda key: key[1] in CALLING_LANES):
         conversation, head = _first_that_leaves(connection, current[key[0]], pending.get(key, []), rules, now, given_up)
         current[key[0]] = conversation
         if head is None:
@@ -158,9 +162,9 @@ def _heads(
         elif head.not_before_at is not None and head.not_before_at > now:
             later = outbox_rows.DeliveryWork(*key, head.account_id, head.not_before_at)
             outbox_rows.save_work(connection, [later])
-        elif head.kind.is_said and key[0] in mirroring:
+        elif (head.kind.is_said and key[0] in mirroring) or _is_behind(connection, head):
             # The end of the last mirror makes it due; this look again is for its age.
-            later = outbox_rows.DeliveryWork(*key, head.account_id, now + MIRROR_PATIENCE)
+            later = outbox_rows.DeliveryWork(*key, head.account_id, now + PATIENCE)
             outbox_rows.save_work(connection, [later])
         else:
             heads.append(head)
@@ -193,6 +197,11 @@ def _first_that_leaves(
     return conversation, None
 
 
+def _is_behind(connection: Connection, head: Delivery) -> bool:
+    """Tell whether a line that has a lane of its own would overtake what was to be said before it."""
+    return head.kind is DeliveryKind.COURTESY and outbox_rows.has_pending(connection, head.conversation_id)
+
+
 def _is_look_in_vain(connection: Connection, delivery: Delivery, now: datetime) -> bool:
     if delivery.kind is not DeliveryKind.PROOF:
         return False
@@ -217,7 +226,8 @@ def _leased(
         looking = replace(delivery, attempt_count=delivery.attempt_count + 1)
         awaited = proof_rows.awaited(connection, conversation.id, now)
         is_last = proof_rows.is_last_look(awaited, rules.looks, now)
-        return Leased(looking, conversation, lease_id, now + LEASE, now + START_WITHIN, None, (), awaited, is_last)
+        claimed = outbox_rows.claimed_ids(connection, delivery, proof_rows.claimed_since(awaited, now))
+        return Leased(looking, conversation, lease_id, now + LEASE, now + START_WITHIN, None, claimed, awaited, is_last)
     since = delivery.unclear_since_at
     begun = replace(delivery, attempt_count=delivery.attempt_count + 1, unclear_since_at=since or now)
     claimed = () if since is None else outbox_rows.claimed_ids(connection, delivery, since)

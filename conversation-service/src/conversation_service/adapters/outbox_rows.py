@@ -125,7 +125,8 @@ def newest_deliveries(connection: Connection, conversation_id: UUID, limit: int)
 
 def claimed_ids(connection: Connection, delivery: Delivery, since: datetime) -> tuple[str, ...]:
     """Return Kommo's ids that prove other deliveries of the conversation, settled since a time."""
-    lanes = SAID_LANES if delivery.kind.is_said else (delivery.lane,)
+    is_about_words = delivery.kind.is_said or delivery.kind is DeliveryKind.PROOF
+    lanes = SAID_LANES if is_about_words else (delivery.lane,)
     statement = select(DELIVERIES.c.kommo_message_ids).where(
         DELIVERIES.c.conversation_id == delivery.conversation_id,
         DELIVERIES.c.lane.in_(lanes),

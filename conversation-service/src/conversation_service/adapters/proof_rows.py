@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 from sqlalchemy import Connection
@@ -32,6 +32,8 @@ from conversation_service.domain.proof import (
 PROOF_LANE = DeliveryKind.PROOF.lane
 MOST_AWAITED = 50
 ALREADY_PROVED = "already_proved"
+# Longer than Kommo's record may place a message before it was accepted here.
+CLAIMED_BEFORE = timedelta(minutes=5)
 LEAST_LOOKS = 3
 
 
@@ -51,6 +53,11 @@ def look_for(connection: Connection, message: Delivery, looks: Looks, now: datet
 def awaited(connection: Connection, conversation_id: UUID, now: datetime) -> tuple[Delivery, ...]:
     """Return the messages of a conversation that a look can tell of, the oldest first."""
     return tuple(outbox_rows.accepted(connection, conversation_id, now - LOOKED_AT_WITHIN, MOST_AWAITED))
+
+
+def claimed_since(messages: Sequence[Delivery], now: datetime) -> datetime:
+    """Return since when the ids of other messages are told to a look, which else could take their words for these."""
+    return min((_sent_at(one) for one in messages), default=now) - CLAIMED_BEFORE
 
 
 def is_wanted(messages: Sequence[Delivery]) -> bool:

@@ -89,9 +89,9 @@ def waiting_for_mirror(connection: Connection, conversations: Iterable[Conversat
 
 
 def wake_said(connection: Connection, conversation_id: UUID, now: datetime) -> None:
-    """Make due what may have waited for the client's words; what a worker holds stays as it is."""
+    """Make due what may have waited for the client's words; what was attempted before waits for its own next time."""
     work = DELIVERY_WORK.c
-    waiting = (work.conversation_id == conversation_id, work.lane.in_(SAID_LANES), work.leased_until.is_(None))
+    waiting = (work.conversation_id == conversation_id, work.lane.in_(SAID_LANES), work.delivery_id.is_(None))
     connection.execute(update(DELIVERY_WORK).where(*waiting, work.due_at > now).values(due_at=now))
 
 

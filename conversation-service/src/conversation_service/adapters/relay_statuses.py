@@ -59,7 +59,8 @@ def _take_status(connection: Connection, report: StatusReport, escalator: Escala
 def _call_person(
     connection: Connection, conversation: Conversation, relayed: Delivery, escalator: Escalator, now: datetime
 ) -> None:
-    outcomes.decide_turn(connection, relayed.turn_id, Outcome.HANDED_TO_PERSON, RELAY_FAILED)
+    # The relay had taken it, so that it counts as answered by now.
+    outcomes.take_answer_back(connection, relayed.turn_id, Outcome.HANDED_TO_PERSON, RELAY_FAILED)
     called = Escalated(RELAY_FAILED, Priority.HIGH, is_failure=True, code=RELAY_FAILED)
     escalator.escalate(connection, conversation, called, now, turn_id=relayed.turn_id, undelivered=relayed.text)
 

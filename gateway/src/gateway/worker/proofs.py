@@ -36,6 +36,7 @@ def proof_request(leased: LeasedDelivery) -> kommo.GetDeliveryProofRequest:
         origin=leased.origin,
         messages=[_sought(one) for one in leased.awaited_messages],
         search_other_talks=leased.is_last_look,
+        claimed_kommo_message_ids=leased.claimed_kommo_message_ids,
     )
 
 

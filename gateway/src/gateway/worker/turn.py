@@ -143,9 +143,13 @@ class Decider:
             turn = _with_messages(turn, look.known)
             decided = await self._with_findings(turn, await self._answer(turn, account, steps), steps)
             return replace(decided, read=look.known)
-        if not look.unknown:
-            return PutOff(verification.NOT_IN_KOMMO, verification.PAUSE_SECONDS)
-        return Decided(NoAnswerDecision(reason_code=verification.NOT_IN_KOMMO), read=look.unknown)
+        if look.refuted:
+            return Decided(NoAnswerDecision(reason_code=verification.NOT_IN_KOMMO), read=look.refuted)
+        if look.unconfirmed:
+            # It may well be the client's: nobody answers words of unknown origin, but a person hears of them.
+            called = decisions.failed(verification.NOT_CONFIRMED, account.locale, self._speech(account, None))
+            return Decided(called, read=look.unconfirmed)
+        return PutOff(verification.NOT_IN_KOMMO, verification.PAUSE_SECONDS)
 
     async def _with_findings(self, turn: LeasedTurn, decided: Decided, steps: Steps) -> Decided:
         """Return the outcome with what is known of files, where a person will look at them."""

@@ -62,6 +62,9 @@ class ChannelMirror:
         """
         self.chats.http.admit(Use.SEND)
         answer = await self.chats.create_chat(chat_body(client))
+        if is_refusal_of_content(answer):
+            # The same name or phone would be refused for ever, and every reply waits behind it.
+            return TellPerson(Reason.CLIENT_REFUSED)
         failed = of_channel_lookup(answer)
         if failed is not None:
             return _waiting(failed)

@@ -13,7 +13,7 @@ import httpx
 
 from kommo_service.adapters.kommo_http import new_client
 from kommo_service.domain.classification import Failure
-from kommo_service.domain.relay_posts import RelayAnswer, seconds_of
+from kommo_service.domain.relay_posts import SIGNATURE_REFUSALS, RelayAnswer, seconds_of
 from kommomesh_runtime.accounts import Account
 from kommomesh_runtime.deadline import call_timeout
 from kommomesh_runtime.relay import signed_headers
@@ -38,10 +38,15 @@ class RelayPoster:
     async def post(self, account: Account, body: bytes) -> RelayAnswer | Failure | None:
         """Post and return the answer, why there is none, or None where the account has no relay to post to."""
         url = account.channel.relay_url if account.channel else ""
-        secret = next(iter(account.secret("relay_secret")), None)
-        if not url or secret is None:
-            return None
-        headers = signed_headers(secret.get_secret_value(), body, uuid4(), self.now())
+        answer: RelayAnswer | Failure | None = None
+        for secret in account.secret("relay_secret") if url else ():
+            answer = await self._posted(url, body, signed_headers(secret.get_secret_value(), body, uuid4(), self.now()))
+            # A refused signature means that nothing happened, and the relay may not have the new secret yet.
+            if isinstance(answer, Failure) or answer.status not in SIGNATURE_REFUSALS:
+                return answer
+        return answer
+
+    async def _posted(self, url: str, body: bytes, headers: Mapping[str, str]) -> RelayAnswer | Failure:
         try:
             async with asyncio.timeout(call_timeout(LIMIT_SECONDS)):
                 return await self._exchange(url, body, headers)

@@ -14,9 +14,18 @@ async def relay_findings(account: Account, now: Callable[[], datetime]) -> list[
     """Return how the account's relay answers; nothing for an account without one, or without its secret."""
     if account.channel is None or not account.channel.relay_url:
         return []
+    found = [] if account.channel.code else [_without_code()]
     async with open_relay_poster(now) as poster:
         answer = await poster.post(account, ping_body())
-    return [] if answer is None else [_finding(account.channel.relay_url, answer)]
+    return found if answer is None else [*found, _finding(account.channel.relay_url, answer)]
+
+
+def _without_code() -> Finding:
+    text = (
+        "channel.code is missing, so that every channel of the account that somebody registered counts as the relay's: "
+        "what clients write on another one is taken for a copy, and nobody answers."
+    )
+    return warning("relay_code", text, "Set channel.code to the code that Kommo gave for the channel, amo.ext.….")
 
 
 def _finding(url: str, answer: RelayAnswer | Failure) -> Finding:

@@ -128,9 +128,11 @@ class Routes:
         return _Opened(account, secrets, client, route, hand_offs, _record(account, rest, route))
 
     def _host(self, client: httpx.AsyncClient, account: Account, base_url: str) -> KommoHttp:
-        limiter = self._limiters.get((account.id, base_url))
+        # One host has one limit, however its address is written.
+        host = (account.id, base_url.rstrip("/").lower())
+        limiter = self._limiters.get(host)
         if limiter is None or limiter.rate != account.requests_per_second:
-            limiter = self._limiters[account.id, base_url] = Limiter(account.requests_per_second)
+            limiter = self._limiters[host] = Limiter(account.requests_per_second)
         return KommoHttp(
             client,
             base_url,

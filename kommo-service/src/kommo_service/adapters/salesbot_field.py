@@ -11,7 +11,7 @@ from kommo_service.adapters.talk_reader import TALKS_READ, TalkReader, is_talk_i
 from kommo_service.domain import talks
 from kommo_service.domain.classification import UNCLEAR_SECONDS, Answer, of_rest_lookup
 from kommo_service.domain.hand_off import entities, entities_of_talk
-from kommo_service.domain.lead_field import is_newest_chat
+from kommo_service.domain.lead_field import LeadField, is_newest_chat
 from kommo_service.domain.limiter import KommoRateLimited, Use
 from kommo_service.domain.message import Finding, Message, Progress
 from kommo_service.domain.outcomes import (
@@ -35,8 +35,9 @@ REQUESTS = 5
 BUSY_SECONDS = 2.0
 # What is left of a call has to do for stopping the bot and a last look.
 ENOUGH_SECONDS = 4.0
-# Part of the longest wait after which the field is read again: longer than another replica takes to write it.
-SETTLE = 0.05
+# After this long the field is read again before its bot is launched. Whoever needs longer from reading the field to
+# having written it may have overwritten a text whose bot was launched meanwhile, and would then speak through that.
+SETTLE_SECONDS = 1.0
 # Looks for the printed text after these parts of the longest wait: often at first, since most bots are quick.
 LOOKS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.25)
 
@@ -50,6 +51,14 @@ class Place:
     lead_id: int
     talk: Talk
     talks: Sequence[Talk]
+
+
+@dataclass(frozen=True, slots=True)
+class FreeField:
+    """A field that may be written: what the bot has said before, and when the field was read, on the loop's clock."""
+
+    said_ids: frozenset[str]
+    read_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,32 +131,47 @@ class SalesbotField:
         return Sent(tuple(ids), False, other_than_asked(place.talk.id, message))
 
     async def _send_piece(self, message: Message, place: Place, piece: str) -> Outcome:
-        before = await self._seen_before(place)
-        if isinstance(before, Outcome):
-            return before
+        free = await self._free(place)
+        if isinstance(free, Outcome):
+            return free
         if not message.may_start(self.now()):
             return RetryLater(LEASE_SECONDS, Reason.LEASE_ENDED)
-        failed = await self.fields.write(place.lead_id, piece) or await self._lost(place.lead_id, piece)
+        failed = await self._written(place.lead_id, piece, free) or await self._lost(place.lead_id, piece)
         if failed is not None:
             return failed
         if not message.may_start(self.now()):
             return RetryLater(LEASE_SECONDS, Reason.LEASE_ENDED)
-        began = replace(message, unclear_since=self.now(), claimed_ids=message.claimed_ids | before)
+        began = replace(message, unclear_since=self.now(), claimed_ids=message.claimed_ids | free.said_ids)
         launched = await self.fields.run(place.lead_id)
         return await self._printed(began, place, piece) if isinstance(launched, Sent) else launched
 
-    async def _seen_before(self, place: Place) -> frozenset[str] | Outcome:
-        """Return what the bot has said before, once the field may be written; else for how long it may not be.
+    async def _free(self, place: Place) -> FreeField | Outcome:
+        """Return the field once it may be written; else for how long it may not be.
 
         A text that has not been printed yet would be lost, whoever wrote it: another chat of the lead, another
         replica, a person.
         """
+        read_at = _clock()
         field = await self.fields.read(place.lead_id)
         if isinstance(field, Outcome):
             return field
         left = field.seconds_left(self.wait_seconds, self.now())
         if not field.text or left == 0.0:
-            return frozenset()
+            return FreeField(frozenset(), read_at)
+        said = await self._said(place, field, min(left, BUSY_SECONDS))
+        if isinstance(said, Outcome):
+            return said
+        # Reading the talks took a while.
+        self._http.count(Use.READ)
+        read_at = _clock()
+        again = await self.fields.read(place.lead_id)
+        if isinstance(again, Outcome):
+            return again
+        is_same = (again.text, again.changed_at) == (field.text, field.changed_at)
+        return FreeField(said, read_at) if is_same else RetryLater(BUSY_SECONDS, Reason.FIELD_BUSY)
+
+    async def _said(self, place: Place, field: LeadField, wait: float) -> frozenset[str] | Outcome:
+        """Return what the bot has said, once the field's text is among it; else that it is to be waited for."""
         ids: set[str] = set()
         is_printed = False
         for talk in place.talks[:TALKS_READ]:
@@ -158,7 +182,19 @@ class SalesbotField:
             seen = by_bot(read[0])
             ids.update(one.id for one in seen)
             is_printed = is_printed or field.is_printed(seen)
-        return frozenset(ids) if is_printed else RetryLater(min(left, BUSY_SECONDS), Reason.FIELD_BUSY)
+        return frozenset(ids) if is_printed else RetryLater(wait, Reason.FIELD_BUSY)
+
+    async def _written(self, lead_id: int, piece: str, free: FreeField) -> Outcome | None:
+        """Write a piece into the free field; return what is to be done where its bot must not be launched now.
+
+        What was written late, or may still be written, another replica's bot may print: it is read back first.
+        """
+        failed = await self.fields.write(lead_id, piece)
+        if isinstance(failed, RetryLater) and failed.reason is Reason.CONNECTION_FAILED:
+            return Unclear(failed.after, failed.reason)
+        if failed is None and _clock() - free.read_at > SETTLE_SECONDS:
+            return Unclear(BUSY_SECONDS, Reason.FIELD_BUSY)
+        return failed
 
     async def _lost(self, lead_id: int, piece: str) -> Outcome | None:
         """Return what is to be done when the field does not hold the text that was just written; None when it does.
@@ -166,7 +202,7 @@ class SalesbotField:
         Another replica that found the field free before may write it a moment later: of two the last one counts, and
         the other one must not launch the bot.
         """
-        await asyncio.sleep(SETTLE * self.wait_seconds)
+        await asyncio.sleep(SETTLE_SECONDS)
         field = await self.fields.read(lead_id)
         if isinstance(field, Outcome):
             return field
@@ -283,6 +319,10 @@ class SalesbotField:
     @property
     def _http(self) -> KommoHttp:
         return self.fields.rest.http
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _is_time_short() -> bool:

@@ -41,13 +41,18 @@ class KommoUnavailable(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """The chat whose messages are looked for; unknown ids are empty."""
+    """The chat whose messages are looked for; unknown ids are empty.
+
+    Args:
+        claimed_ids: Kommo's ids of its messages that are other deliveries.
+    """
 
     account_id: str
     chat_id: str
     talk_id: str
     contact_id: str
     origin: str
+    claimed_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,7 @@ class TalkRecord:
         http.admit(Use.READ)
         found: Sequence[Found] = [delivery_proof.absent(one) for one in sought]
         if is_talk_id(chat.talk_id):
-            read = await self._found_in(self.reader, chat.talk_id, sought)
+            read = await self._found_in(self.reader, chat.talk_id, chat, sought)
             if isinstance(read, Unread) or not is_wide or not _lacks(read):
                 return read
             found = read
@@ -150,18 +155,20 @@ class TalkRecord:
             if not _lacks(found):
                 break
             http.count(Use.READ)
-            read = await self._found_in(self.reader, talk.id, sought)
+            read = await self._found_in(self.reader, talk.id, chat, sought)
             if isinstance(read, Unread):
                 return read
             found = [new if old.status is Status.ABSENT else old for old, new in zip(found, read, strict=True)]
         return found
 
-    async def _found_in(self, reader: TalkReader, talk_id: str, sought: Sequence[Sought]) -> Sequence[Found] | Unread:
+    async def _found_in(
+        self, reader: TalkReader, talk_id: str, chat: Chat, sought: Sequence[Sought]
+    ) -> Sequence[Found] | Unread:
         read = await reader.messages(talk_id)
         if isinstance(read, Outcome):
             return _unread(read)
         items, drift = read
-        return delivery_proof.proofs(sought, delivery_proof.shown(items), drift)
+        return delivery_proof.proofs(sought, delivery_proof.shown(items), drift, chat.claimed_ids)
 
     def _check(self, answer: Answer | Failure, talk_id: str) -> None:
         if isinstance(answer, Failure):

@@ -94,15 +94,21 @@ def shown(items: Iterable[Mapping[str, Any]]) -> list[Shown]:
     return [_shown(item) for item in items if item.get("id")]
 
 
-def proofs(sought: Sequence[Sought], record: Sequence[Shown], drift_seconds: float) -> list[Found]:
+def proofs(
+    sought: Sequence[Sought],
+    record: Sequence[Shown],
+    drift_seconds: float,
+    claimed_ids: frozenset[str] = frozenset(),
+) -> list[Found]:
     """Return how far each message has come by what a talk shows.
 
     Args:
         sought: the messages.
         record: what the talk shows.
         drift_seconds: how far Kommo's clock is ahead of ours.
+        claimed_ids: messages that are other deliveries, whose words may be the same.
     """
-    known = {kommo_id for one in sought for kommo_id in one.kommo_ids}
+    known = claimed_ids.union(*(one.kommo_ids for one in sought))
     by_id = {one.id: one for one in record if one.is_outgoing}
     free = sorted(
         (one for one in record if one.author == "bot" and one.id not in known), key=lambda one: one.created_at
@@ -161,9 +167,15 @@ def _by_text(one: Sought, free: Sequence[Shown], drift_seconds: float) -> Sequen
     same = next((piece for piece in later if _plain(piece.text) == whole), None)
     if same is not None:
         return [same]
-    pieces = [piece for piece in later if len(_plain(piece.text)) >= LEAST_PIECE and _plain(piece.text) in whole]
-    left = _letters(whole) - sum(_letters(_plain(piece.text)) for piece in pieces)
-    return [*pieces, None] if pieces and left > LEAST_PIECE else pieces
+    pieces: list[Shown] = []
+    rest = whole
+    for piece in later:
+        words = _plain(piece.text)
+        # Taken out, so that a piece that is there twice does not stand for one that is missing.
+        if len(words) >= LEAST_PIECE and words in rest:
+            pieces.append(piece)
+            rest = rest.replace(words, " ", 1)
+    return [*pieces, None] if pieces and _letters(rest) > LEAST_PIECE else pieces
 
 
 def _plain(text: str) -> str:

@@ -14,8 +14,10 @@ from kommomesh_runtime.media_links import shown_name
 MOST_BYTES = 20 * 1024 * 1024
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,48}/[a-z0-9][a-z0-9!#$&^_.+-]{0,48}")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# Addresses that stand for another, older address, which may be a private one.
-_TRANSLATED = tuple(ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96"))
+# All of the public internet that is ever given to hosts; nothing else of IPv6 is a place for files.
+_UNICAST = ip_network("2000::/3")
+# Addresses within it that stand for another, older address, which may be a private one.
+_TRANSLATED = tuple(ip_network(one) for one in ("2002::/16", "2001::/32"))
 
 
 class MediaOutcome(StrEnum):
@@ -100,7 +102,7 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             return _is_public(address.ipv4_mapped)
-        if any(address in network for network in _TRANSLATED):
+        if address not in _UNICAST or any(address in network for network in _TRANSLATED):
             return False
     return address.is_global and not address.is_multicast
 

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     TALK_CLOSED = "talk_closed"
     TALK_NOT_FOUND = "talk_not_found"
     CHANNEL_NOT_FOUND = "channel_not_found"
+    CLIENT_REFUSED = "client_refused"
     NO_TALK = "no_talk"
     OAUTH_UNSUPPORTED = "oauth_unsupported"
     TOKEN_MISSING = "token_missing"  # noqa: S105 - a code, not a token

@@ -16,7 +16,7 @@ TYPING_MILLISECONDS = 8000
 MAX_ID = 255
 # Answers of a relay, or of what stands before it, that a later attempt may not get.
 _PASSING = frozenset({408, 425, 429})
-_SIGNATURE = frozenset({401, 403})
+SIGNATURE_REFUSALS = frozenset({401, 403})
 STATUSES = frozenset({"sent", "delivered", "read"})
 
 
@@ -101,7 +101,7 @@ def of_relay(answer: RelayAnswer | Failure) -> Relayed:
     if 300 <= answer.status < 400:
         return Relayed(TellPerson(Reason.RELAY_MOVED))
     if 400 <= answer.status < 500 and answer.status not in _PASSING:
-        is_signature = answer.status in _SIGNATURE
+        is_signature = answer.status in SIGNATURE_REFUSALS
         return Relayed(TellPerson(Reason.RELAY_SIGNATURE_REFUSED if is_signature else Reason.RELAY_REFUSED))
     return Relayed(RetryLater(max(RETRY_SECONDS, answer.retry_after), Reason.RELAY_UNAVAILABLE))
 

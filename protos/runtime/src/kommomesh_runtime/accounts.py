@@ -84,7 +84,8 @@ class SecretRef(_Frozen):
             return environ.get(self.env, "").strip()
         assert self.file is not None
         # A secret that is not text is no secret of Kommo's: it matches nothing, like a missing one.
-        return self.file.read_text(errors="ignore").strip() if self.file.is_file() else ""
+        # Some editors begin a file with a mark that is no part of the secret.
+        return self.file.read_text("utf-8-sig", errors="ignore").strip() if self.file.is_file() else ""
 
 
 class Account(_Frozen):
