@@ -78,12 +78,14 @@ async def running_simulator(
     port: int = listener.getsockname()[1]
     url = f"http://{settings.host}:{port}"
     app.state.simulator.media.address = url
-    async with asyncio.TaskGroup() as group:
-        serving = group.create_task(server.serve(sockets=[listener]))
-        ready = group.create_task(server.ready.wait())
-        await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
-        try:
-            yield RunningSimulator(url, port, app, server)
-        finally:
-            ready.cancel()
-            server.should_exit = True
+    # The server closes its socket when it ends by itself, not when what runs inside fails.
+    with listener:
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(server.serve(sockets=[listener]))
+            ready = group.create_task(server.ready.wait())
+            await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
+            try:
+                yield RunningSimulator(url, port, app, server)
+            finally:
+                ready.cancel()
+                server.should_exit = True
