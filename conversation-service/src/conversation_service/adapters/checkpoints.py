@@ -8,8 +8,9 @@ from pathlib import Path
 from kommomesh_runtime.logs import get_logger
 
 EVERY_SECONDS = 0.5
-# Beyond it writers wait for a moment, so that the log begins anew instead of growing for as long as they are busy.
-LONGEST_LOG_BYTES = 64 * 1024 * 1024
+# Beyond it writers wait for a moment, so that the log begins anew instead of growing for as long as they are busy. What
+# they wait for is what came since the copy before: little, if it is done early.
+LONGEST_LOG_PAGES = 4_000
 BUSY_SECONDS = 0.5
 
 log = get_logger()
@@ -50,9 +51,9 @@ class Checkpoints:
             with closing(
                 sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)
             ) as file:
-                file.execute("PRAGMA wal_checkpoint(PASSIVE)")
-                if self._log.stat().st_size > LONGEST_LOG_BYTES:
-                    file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                _, pages, _ = file.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if pages > LONGEST_LOG_PAGES:
+                    file.execute("PRAGMA wal_checkpoint(RESTART)")
             self._seen_at = written_at
         except (sqlite3.Error, OSError) as error:
             # What is in the log stays there, and the next checkpoint brings it over.
