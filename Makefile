@@ -10,7 +10,7 @@ STAMP := $(VENV)/.ready
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help setup protos run test check bench migrate clean lint types imports contracts deploy-check intent-model eval-intent
+.PHONY: help setup protos run test check bench migrate clean lint types imports contracts deploy-check intent-model eval-intent floor-runs fuzz fault-table
 
 help: ## List the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -68,6 +68,20 @@ deploy-check: setup ## Render and validate the manifests offline
 
 bench: setup protos intent-model ## Measure the mesh; prints ratios of one run
 	@$(BIN)/python tests/load/bench.py
+
+N ?= 1000
+SEED ?= 1
+
+floor-runs: setup protos ## Race people against replies in flight in N random runs (SEED= repeats them)
+	@$(BIN)/python tests/load/floor_runs.py --runs $(N) --seed $(SEED)
+
+FUZZ_SECONDS ?= 600
+
+fuzz: setup protos ## Feed hostile bodies to the parsers and a gateway for ten minutes (FUZZ_SECONDS=, SEED=)
+	@$(BIN)/python tests/load/fuzz_intake.py --seconds $(FUZZ_SECONDS) --seed $(SEED)
+
+fault-table: setup protos ## Run the cases of delivery faults over a whole mesh and print what became of each
+	@PYTHONPATH=tests:deploy/local $(BIN)/python -m support.faults.table
 
 include intent-service/intent.mk
 

@@ -17,7 +17,8 @@ def generate(root: Path) -> None:
     """
     protos = sorted(str(path.relative_to(root)) for path in (root / "kommomesh").rglob("*.proto"))
     plugins = Path(sys.executable).parent
-    outputs = [f"--{kind}_out={root}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
+    outputs = [f"--{kind}_out={root}" for kind in ("python", "grpc_python")]
+    outputs += [f"--{kind}_out=quiet:{root}" for kind in ("mypy", "mypy_grpc")]
     named = [f"--plugin=protoc-gen-{name}={plugins / f'protoc-gen-{name}'}" for name in ("mypy", "mypy_grpc")]
     includes = [f"-I{root}", f"-I{files('grpc_tools') / '_proto'}"]
     if protoc.main(["protoc", *includes, *named, *outputs, *protos]) != 0:

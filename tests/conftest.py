@@ -6,11 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.postgres import PostgresCluster, running_postgres
 
 from conversation_service.migrate import migrate
 
 TEMPLATE = "mesh_template"
+
+# No example fails because the machine is slow, and every run tries the same ones.
+settings.register_profile(
+    "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile("suite")
 _numbers = count(1)
 
 

@@ -73,6 +73,6 @@ async def stub(store: Store) -> AsyncIterator[Any]:
     service = Service("kommomesh.conversation.v1.ConversationService", register)
     async with (
         running_server([service], ServerSettings(port=0, drain_seconds=0)) as server,
-        open_channel(f"dns:///127.0.0.1:{server.port}", limit_seconds=15) as channel,
+        open_channel(f"dns:///127.0.0.1:{server.port}", limit_seconds=60) as channel,
     ):
         yield conversation_service_pb2_grpc.ConversationServiceStub(channel)

@@ -39,11 +39,11 @@ async def _until(process: asyncio.subprocess.Process, event: str) -> dict[str, o
 
 
 async def test_given_an_empty_folder_when_started_then_it_serves_and_stops_when_asked(tmp_path: Path) -> None:
-    process = await _start(tmp_path)
+    process = await _start(tmp_path, MESH_INGEST_LIMIT_SECONDS="10")
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             started = await _until(process, "server.started")
-            async with open_channel(f"dns:///127.0.0.1:{started['port']}", limit_seconds=10) as channel:
+            async with open_channel(f"dns:///127.0.0.1:{started['port']}", limit_seconds=60) as channel:
                 stub = pb_grpc.ConversationServiceStub(channel)
                 request = service_pb.IngestMessagesRequest(items=[client_item("m1")])
                 response = await stub.IngestMessages(request, wait_for_ready=True)
@@ -62,7 +62,7 @@ async def test_given_an_empty_folder_when_started_then_it_serves_and_stops_when_
 
 async def test_given_an_address_of_another_kind_when_started_then_it_says_so_in_one_line(tmp_path: Path) -> None:
     process = await _start(tmp_path, MESH_DATABASE_URL="mysql://db/mesh")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         _, errors = await process.communicate()
     assert process.returncode == 1
     assert errors.decode().startswith("conversation-service cannot start: the database address must begin with")

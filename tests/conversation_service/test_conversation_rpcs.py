@@ -158,7 +158,7 @@ async def test_given_another_bot_when_it_writes_then_the_floor_stays_and_its_wor
 
 
 async def test_given_a_closed_talk_when_the_client_writes_again_then_the_conversation_is_active(stub: Any) -> None:
-    await _ingest(stub, client_item("m1"), company_item("p1"), talk_item(at=SEEN))
+    await _ingest(stub, client_item("m1"), company_item("p1", at=SEEN), talk_item(at=SEEN))
     closed = await _conversation(stub)
     await _ingest(stub, client_item("m2"))
     assert (closed.status, closed.floor.holder, closed.talk_id) == (

@@ -14,12 +14,12 @@ from conversation_service.domain.deliveries import (
     DeliveryKind,
     DeliveryState,
     Verdict,
-    echoed,
     is_given_up,
     lease_cost,
     merge_ids,
     verdict,
 )
+from conversation_service.domain.echoes import echoed, is_leaving_in_pieces
 from conversation_service.domain.floor import Priority
 from conversation_service.domain.handoff import TaskDetails
 
@@ -101,6 +101,38 @@ def test_given_a_company_message_when_compared_then_only_an_echo_is_ours(deliver
     assert found == (delivery if expected else None)
 
 
+LONG = replace(BEGUN, text="**Abrimos** de 9.30 a 13 y de 16 a 20.30.\n- Los sábados, de mañana.")
+
+
+@pytest.mark.parametrize(
+    ("delivery", "text", "is_whole", "is_piece"),
+    [
+        (LONG, "Abrimos de 9.30 a 13 y de 16 a 20.30.\n• Los sábados, de mañana.", True, False),
+        (LONG, "• Los sábados, de mañana.", False, True),
+        (LONG, "Abrimos de 9.30", False, False),
+        (LONG, "Los domingos, de mañana y de tarde.", False, False),
+        (replace(BEGUN, text="🙂 👍"), "🙂👍", True, False),
+        (replace(BEGUN, text="🙂 👍"), "🙂", False, False),
+    ],
+)
+def test_given_a_message_as_the_channel_shows_it_when_compared_then_marks_do_not_count_and_pieces_prove_nothing(
+    delivery: Delivery, text: str, is_whole: bool, is_piece: bool
+) -> None:
+    found = echoed([delivery], "k1", text, NOON)
+    assert found == (delivery if is_whole or is_piece else None)
+    assert is_leaving_in_pieces(delivery, text) == (is_piece and not is_whole)
+
+
+def test_given_a_long_reply_that_was_never_tried_when_somebody_says_a_piece_of_it_then_it_is_not_ours():
+    assert echoed([replace(LONG, attempt_count=0)], "k1", "• Los sábados, de mañana.", NOON) is None
+
+
+def test_given_an_end_long_after_the_first_attempt_when_an_echo_comes_then_the_hour_counts_from_the_end():
+    dead = replace(BEGUN, state=DeliveryState.DEAD, finished_at=NOON + timedelta(hours=3))
+    assert echoed([dead], "k1", REPLY.text, NOON + timedelta(hours=3, minutes=59)) == dead
+    assert echoed([dead], "k1", REPLY.text, NOON + timedelta(hours=4)) is None
+
+
 def test_given_equal_words_when_an_echo_comes_then_the_oldest_that_waits_counts():
     dropped = replace(BEGUN, id=UUID(int=7), state=DeliveryState.DROPPED)
     later = replace(BEGUN, id=UUID(int=8), sequence=2)
@@ -112,6 +144,11 @@ def test_given_an_unclear_attempt_when_leased_again_then_it_costs_the_reading_ba
     assert (lease_cost(REPLY), lease_cost(BEGUN)) == (1, 2)
 
 
+def test_given_an_account_whose_messages_take_more_when_leased_then_messages_alone_cost_it():
+    note = replace(REPLY, kind=DeliveryKind.NOTE)
+    assert (lease_cost(REPLY, 6), lease_cost(BEGUN, 6), lease_cost(note, 6)) == (6, 7, 1)
+
+
 def test_given_a_task_of_nobody_when_leased_then_it_costs_the_question_who_is_responsible_too():
     task = replace(BEGUN, kind=DeliveryKind.TASK, details=TaskDetails(NOON, Priority.HIGH))
     assert lease_cost(task) == 3
@@ -119,8 +156,8 @@ def test_given_a_task_of_nobody_when_leased_then_it_costs_the_question_who_is_re
 
 
 @pytest.mark.parametrize("kind", list(DeliveryKind))
-def test_given_a_kind_when_asked_then_messages_share_a_lane_and_each_action_has_its_own(kind):
-    assert kind.lane == (kind.value if kind.is_action else MESSAGE_LANE)
+def test_given_a_kind_when_asked_then_messages_share_a_lane_and_all_else_has_its_own(kind):
+    assert kind.lane == (MESSAGE_LANE if kind in (DeliveryKind.REPLY, DeliveryKind.NOTICE) else kind.value)
     assert not is_given_up(replace(REPLY, kind=kind, attempt_count=500)) or not kind.is_action
 
 

@@ -40,6 +40,7 @@ def rows(connection, _now):
     [
         (outbox_rows.due_statement(NOW, [], 10), "ix_delivery_work_due_at_account_id"),
         (outbox_rows.due_statement(NOW, ["777"], 10), "ix_delivery_work_due_at_account_id"),
+        (outbox_rows.due_statement(NOW, ["777"], 10, ["778"]), "ix_delivery_work_due_at_account_id"),
     ],
 )
 async def test_given_much_idle_work_when_due_work_is_looked_for_then_the_index_leads_there(store, statement, index):

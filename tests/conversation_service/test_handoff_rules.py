@@ -83,7 +83,7 @@ def test_given_an_undelivered_reply_when_composed_then_it_is_said_that_the_clien
 def test_given_no_words_when_composed_then_the_kind_of_media_stands_for_them():
     note = note_text(replace(SITUATION, words=(ClientWords("", "voice"),), last_reply="", reason=""), RULES)
     assert note.splitlines()[:3] == [
-        "Cliente: sin texto (voice)",
+        "Cliente: sin texto (audio)",
         "Asistente: todavía no respondió",
         "Pendiente: El cliente necesita a una persona.",
     ]

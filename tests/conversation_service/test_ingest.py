@@ -224,7 +224,7 @@ async def test_given_a_delivery_under_way_when_its_echo_arrives_then_no_second_m
 
     def find(connection: Connection, _now: datetime) -> tuple[Any, Any, Any]:
         return (
-            connection.scalar(select(DELIVERIES.c.state)),
+            connection.scalar(select(DELIVERIES.c.state).where(DELIVERIES.c.kind == "reply")),
             connection.scalar(select(func.count()).where(MESSAGES.c.role == "assistant")),
             connection.execute(select(CONVERSATIONS.c.message_count, CONVERSATIONS.c.bot_message_count)).one(),
         )

@@ -141,6 +141,9 @@ async def test_given_another_role_with_select_granted_when_it_reads_then_it_sees
           VALUES ('{uuid4()}', 'a', '{chat}', 1, 'reply', 't', 1, now());
         INSERT INTO delivery_work (conversation_id, lane, account_id, due_at) VALUES ('{chat}', 'message', 'a', now());
         INSERT INTO rate_buckets VALUES ('a', 1, now());
+        INSERT INTO monthly_usage VALUES ('a', '2026-11', 1, 0);
+        INSERT INTO salesbot_continuations VALUES ('a', 'l', 'https://a.kommo.com', now(), now(), NULL);
+        INSERT INTO relay_requests VALUES ('a', gen_random_uuid(), gen_random_uuid(), now());
         INSERT INTO request_ids VALUES ('{uuid4()}', 'm', '{chat}', now());
         CREATE ROLE "reader_{database}" LOGIN;
         GRANT USAGE ON SCHEMA public TO "reader_{database}";

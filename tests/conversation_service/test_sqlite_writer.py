@@ -1,12 +1,15 @@
 """In which order SQLite's one writer works, and when it commits."""
 
 import asyncio
+import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,7 +20,7 @@ from conversation_service.adapters.sqlite_store import GROUP_SECONDS
 from conversation_service.adapters.store import Store
 from conversation_service.adapters.tables import REQUEST_IDS
 
-LONGEST_WAIT = 5.0
+LONGEST_WAIT = 60.0
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -95,3 +98,22 @@ async def test_given_work_that_waits_when_the_store_is_closed_then_all_of_it_is_
         await asyncio.gather(*writing)
     async with open_store(database_url) as again:
         assert await again.read(_ids) == set(ids)
+
+
+async def test_given_commits_when_a_moment_has_passed_then_the_file_has_them_without_its_log(
+    database_url: str, tmp_path: Path
+) -> None:
+    path = Path(database_url.removeprefix("sqlite:///"))
+    row_id = uuid4()
+
+    def held_by_a_copy() -> set[UUID]:
+        copy = tmp_path / f"copy-{uuid4()}.db"
+        shutil.copy(path, copy)
+        with closing(sqlite3.connect(copy)) as connection:
+            return {UUID(hex=str(row[0]).replace("-", "")) for row in connection.execute("SELECT id FROM request_ids")}
+
+    async with open_store(database_url) as store:
+        await store.write(partial(_insert, row_id))
+        async with asyncio.timeout(60):
+            while row_id not in await asyncio.to_thread(held_by_a_copy):
+                await asyncio.sleep(0.05)

@@ -73,10 +73,10 @@ async def test_given_a_moved_clock_when_work_runs_then_it_sees_the_moved_time(st
 
 
 async def test_given_a_waiter_when_its_topic_is_woken_then_it_returns_before_the_poll(store: Store) -> None:
-    waiting = asyncio.create_task(store.wait_for_work("turns", 20))
+    waiting = asyncio.create_task(store.wait_for_work("turns", 120))
     await asyncio.sleep(0)
     store.wake("turns")
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 60)
 
 
 async def test_given_a_migrated_database_when_checked_then_it_is_ready(store: Store) -> None:

@@ -24,10 +24,10 @@ async def test_given_200_chats_at_once_when_each_asks_twice_then_each_has_its_re
     async def twice() -> bool:
         return await answered(2)
 
-    await until(once, 120)
+    await until(once, 300)
     for chat in chats:
         await mesh.client_writes("¿y dónde están?", chat)
-    await until(twice, 120)
+    await until(twice, 300)
     for chat in chats:
         texts = [reply["text"] for reply in await mesh.replies(chat)]
         assert len(texts) == 2

@@ -88,6 +88,8 @@ def add_account(mesh: Mesh, simulator_url: str) -> None:
         secret=OTHER_SECRET,
         simulator=simulator_url,
         quiet=0.3,
+        handoff_lines="",
+        secret_lines="",
         scope_id=f"{OTHER_CHANNEL['channel_id']}_{OTHER_CHANNEL['amojo_id']}",
         **OTHER_CHANNEL,
     ).replace("local-development-token", OTHER_TOKEN)

@@ -23,7 +23,6 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory):
         environ = {
             "MESH_SIMULATOR_RAISE_UNSORTED": "false",
             "MESH_SIMULATOR_RAISE_TALK_EVENTS": "false",
-            "MESH_SIMULATOR_TIME_SCALE": "0.02",
         }
         async with running_mesh(folder, url, split_gateway=True, replicated=True, environ=environ) as running:
             yield running
@@ -36,7 +35,7 @@ async def all_answered(mesh: Mesh, chats: list[str]) -> None:
         pending = (await mesh.kommo.get("/control/webhooks")).json()["pending"]
         return pending == 0 and all([await mesh.replies(chat) for chat in chats])
 
-    await until(look, 90)
+    await until(look, 300)
 
 
 @pytest.mark.parametrize("suffix", ["", "-2"])

@@ -115,3 +115,19 @@ def test_given_offered_slot_that_does_not_suit_when_customer_says_so_then_nobody
 )
 def test_given_locale_when_a_person_is_called_then_the_reason_is_in_its_language(analyzer, locale, word):
     assert word in analyzer.analyze("quiero un humano", locale=locale).escalation.reason
+
+
+def test_given_one_answer_to_two_questions_when_customer_asks_something_new_then_nobody_is_called(analyzer):
+    answer = "a: Atendemos de lunes a viernes de 9 a 18 y los sábados de 10 a 14."
+    history = conversation("c: a qué hora cierran?", answer, "c: los sábados también?", answer)
+    assert not analyzer.analyze("tienen estacionamiento?", history).escalation.should_escalate
+    assert "history.same_answer_again" in analyzer.analyze("no, eso ya me lo dijiste", history).escalation.matched
+
+
+def test_given_a_list_that_became_shorter_when_customer_goes_on_then_nobody_is_called(analyzer):
+    three = (
+        "a: Tenemos: Jean recto talle 38: $48.900 Jean recto talle 40: $48.900 Jean chupín talle 40: $45.500. ¿Cuál?"
+    )
+    two = "a: Tenemos: Jean recto talle 40: $48.900 Jean chupín talle 40: $45.500. ¿Cuál?"
+    history = conversation("c: tienen jeans?", three, "c: en 40?", two)
+    assert not analyzer.analyze("cuánto sale", history).escalation.should_escalate

@@ -105,7 +105,7 @@ async def streamed(stub, *sent):
         for message_id, text in sent:
             yield service_pb.StreamAnalyzeMessagesRequest(message_id=message_id, request=request(text))
 
-    return [response async for response in stub.StreamAnalyzeMessages(requests(), timeout=20)]
+    return [response async for response in stub.StreamAnalyzeMessages(requests(), timeout=60)]
 
 
 async def test_given_stream_with_bad_messages_when_analysed_then_each_has_its_result_and_the_stream_goes_on(stub):
@@ -126,7 +126,7 @@ async def test_given_many_messages_when_streamed_then_results_come_in_order_and_
 
 
 async def test_given_open_stream_when_one_message_is_sent_then_its_result_comes_before_the_next_is_sent(stub):
-    call = stub.StreamAnalyzeMessages(timeout=20)
+    call = stub.StreamAnalyzeMessages(timeout=60)
     for text, intent in [("hola, buen día", pb.INTENT_GREETING), ("quiero un turno", pb.INTENT_APPOINTMENT)]:
         await call.write(service_pb.StreamAnalyzeMessagesRequest(message_id=text, request=request(text)))
         response = await call.read()
@@ -140,7 +140,7 @@ async def test_given_stream_without_messages_when_closed_then_it_ends_well(stub)
 
 
 async def test_given_message_of_unknown_account_when_streamed_then_only_it_has_an_error(stub):
-    call = stub.StreamAnalyzeMessages(timeout=20)
+    call = stub.StreamAnalyzeMessages(timeout=60)
     for account_id in ("1", "12345"):
         sent = request("hola", account_id=account_id)
         await call.write(service_pb.StreamAnalyzeMessagesRequest(message_id=account_id, request=sent))

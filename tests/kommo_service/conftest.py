@@ -196,7 +196,7 @@ async def simulator(simulated: Callable[..., Any]) -> AsyncIterator[RunningSimul
 @pytest.fixture
 async def control(simulator: RunningSimulator) -> AsyncIterator[httpx.AsyncClient]:
     """The simulator's control API."""
-    async with httpx.AsyncClient(base_url=simulator.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=simulator.url, timeout=60, trust_env=False) as client:
         yield client
 
 
@@ -212,7 +212,7 @@ def served() -> Callable[..., Any]:
         async with (
             open_service(chosen, Accounts.of(*accounts)) as service,
             running_server([service], chosen) as running,
-            open_channel(f"dns:///127.0.0.1:{running.port}", services=(SERVICE,), limit_seconds=20) as channel,
+            open_channel(f"dns:///127.0.0.1:{running.port}", services=(SERVICE,), limit_seconds=60) as channel,
         ):
             yield pb_grpc.KommoServiceStub(channel)
 

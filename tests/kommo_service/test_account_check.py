@@ -120,6 +120,7 @@ async def test_given_everything_right_when_checked_then_nothing_is_to_repair_and
         assert simulator.simulator.quota.used == 0
 
 
+BY_FIELD = {"transports": ("salesbot_field",), "salesbot": {"field_id": 7, "bot_id": 9, "field_limit": 1000}}
 PLANTED: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
     ("token that ended", {"access_token": token(exp=1_700_000_000)}, {}, "token_expiry", "long-lived token"),
     ("token of another account", {"access_token": token(account_id=777)}, {}, "token_account", "in account 12345"),
@@ -147,6 +148,10 @@ PLANTED: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
     ("open guide webhook", {}, {"guide_webhook": "open"}, "guide_webhook", "closed"),
     ("oauth", {}, {"authorization": "oauth"}, "authorization", "long_lived"),
     ("no transport", {}, {"transports": ()}, "transports", "talk_message"),
+    ("no bot named", {}, {"transports": ("salesbot_field",)}, "transports", "field_id and bot_id"),
+    ("no such field", {"salesbot_field_id": 8}, BY_FIELD, "salesbot", "text area"),
+    ("field too short", {}, BY_FIELD, "salesbot", "field_limit = 256"),
+    ("bots unproved", {}, {"transports": ("salesbot_return",)}, "secrets.client_secret", "[secrets]"),
     ("no profile", {}, {"profile": MISSING}, "profile", "profile check"),
     ("host that is not there", {}, {"kommo_base_url": "http://127.0.0.1:9"}, "address", "subdomain"),
 ]  # fmt: skip

@@ -1,36 +1,17 @@
 """`kommomesh accounts` as people run it: a table, JSON, exit codes, with and without a running mesh."""
 
-import asyncio
 import json
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from support.kommomesh_command import kommomesh
 
 from kommo_service.__main__ import open_service
 from kommo_service.settings import KommoSettings
 from kommo_simulator import RunningSimulator
 from kommomesh_runtime.accounts import Account, Accounts
 from kommomesh_runtime.server import running_server
-
-KOMMOMESH = Path(sys.executable).parent / "kommomesh"
-
-
-async def kommomesh(*arguments: str, **variables: str) -> tuple[int, str, str]:
-    """Run the command and return its exit code and what it printed."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MESH_", "KOMMO_"))}
-    process = await asyncio.create_subprocess_exec(
-        KOMMOMESH,
-        *arguments,
-        env={**clean, "COLUMNS": "200", **variables},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(60):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
 
 
 async def test_given_the_local_account_when_checked_then_a_table_and_the_exit_code_say_what_is_wrong_until_it_is_fixed(
@@ -81,3 +62,26 @@ async def test_given_a_running_service_when_checked_by_its_address_then_its_find
         assert (status, err, found["webhook"], found["account"]) == (1, "", "problem", "ok")
         status, _, err = await kommomesh("accounts", "check", "99", "--address", address)
         assert (status, "99 is not configured" in err) == (1, True)
+
+
+async def test_given_a_channel_when_connected_by_the_command_then_the_scope_to_write_down_is_printed(
+    simulated: Callable[..., Any], tmp_path: Path
+) -> None:
+    async with simulated(channel_connected=False) as simulator:
+        settings = simulator.simulator.settings
+        (tmp_path / "a.toml").write_text(
+            f'id = "12345"\nsubdomain = "test"\nkommo_base_url = "{simulator.url}"\n'
+            f'chats_base_url = "{simulator.url}"\n[channel]\nscope_id = "unknown"\n'
+            f'channel_id = "{settings.channel_id}"\n[secrets]\nchannel_secret = [{{env = "CHANNEL_SECRET"}}]\n'
+            'access_token = [{env = "TOKEN"}]\n'
+        )
+        place = {
+            "MESH_ACCOUNTS_DIR": str(tmp_path),
+            "CHANNEL_SECRET": settings.channel_secret.get_secret_value(),
+            "TOKEN": settings.access_token.get_secret_value(),
+        }
+        status, out, _ = await kommomesh("channel", "connect", "test", **place)
+        assert (status, f'scope_id = "{settings.scope_id}"' in out) == (0, True)
+        assert simulator.simulator.is_channel_connected
+        status, _, err = await kommomesh("channel", "disconnect", "12345", **{**place, "CHANNEL_SECRET": "0" * 40})
+    assert (status, "refuses the signature" in err, "Traceback" in err) == (1, True, False)

@@ -207,7 +207,7 @@ async def test_given_a_fresh_unclear_attempt_when_nothing_is_there_then_it_waits
 async def test_given_the_same_action_many_times_at_once_when_handed_off_then_it_is_there_once(
     stub: Any, simulator: RunningSimulator, control: httpx.AsyncClient, chat: dict[str, Any]
 ) -> None:
-    await fault(control, "delay", "add_notes", delay_seconds=0.3)
+    await fault(control, "delay", "add_notes", delay_seconds=1.0)
     first = request(chat, **NOTE)
     answers = await asyncio.gather(*(stub.HandOff(first) for _ in range(5)))
     assert sorted(one.outcome for one in answers) == [SENT] + [UNCLEAR] * 4
@@ -245,7 +245,7 @@ async def test_given_a_lead_that_is_gone_when_handed_off_then_the_contact_has_it
     served: Callable[..., Any], account_of: Callable[..., Any], simulated: Callable[..., Any]
 ) -> None:
     async with simulated(adopt_unknown_chats=False) as strict, served(account_of(strict)) as stub:
-        async with httpx.AsyncClient(base_url=strict.url, trust_env=False) as control:
+        async with httpx.AsyncClient(base_url=strict.url, timeout=60, trust_env=False) as control:
             chat = await new_chat(control, lead=False)
         gone = {**chat, "lead_id": 987654}
         assert (await stub.HandOff(request(gone, **NOTE))).outcome == SENT

@@ -52,9 +52,9 @@ async def test_given_the_command_when_started_then_it_serves_reports_health_and_
             started = json.loads(await process.stdout.readline())
             assert started["event"] == "server.started"
             async with grpc.aio.insecure_channel(f"127.0.0.1:{started['port']}") as channel:
-                answer = await pb_grpc.KommoServiceStub(channel).SendMessage(request(), timeout=10)
+                answer = await pb_grpc.KommoServiceStub(channel).SendMessage(request(), timeout=60)
                 health = await health_pb2_grpc.HealthStub(channel).Check(
-                    health_pb2.HealthCheckRequest(service="kommomesh.kommo.v1.KommoService"), timeout=5
+                    health_pb2.HealthCheckRequest(service="kommomesh.kommo.v1.KommoService"), timeout=60
                 )
             process.send_signal(signal.SIGTERM)
             assert await process.wait() == 0

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kommo_service.domain.channel import Channel
-from kommo_service.domain.rendering import normalized, render, split
+from kommo_service.domain.rendering import is_cuttable, normalized, render, split
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,68 @@ def test_given_any_text_when_split_then_nothing_is_lost_or_too_long_and_it_is_al
     assert all(0 < len(piece) <= limit for piece in pieces)
     assert "".join("".join(pieces).split()) == "".join(text.split())
     assert split(text, limit) == pieces
+
+
+WHOLE = st.sampled_from(
+    [
+        "https://tienda.example/termos?color=azul&talle=1.5",
+        "www.tienda.example/p/77",
+        "ventas@tienda.example",
+        "$ 1.250.000,50",
+        "US$ 15",
+        "R$ 1.299,90",
+        "24.900 pesos",
+        "15 %",
+        "1,5 l",
+        "+54 9 351 555 0123",
+        "10:30",
+        "2026-11-22",
+        "PROMO-2026",
+        "77AB-41",
+        "👩‍👩‍👧‍👦",
+        "🇦🇷🇧🇷",
+        "👍🏽",
+        "1️⃣",
+        "e\u0301e\u0301",
+    ]
+)
+PLAIN = st.sampled_from(["Hola", "tenemos", "stock.", "¿Lo", "querés?", "Av.", "Genial!", "porque", "\n", "\n\n", "…"])
+
+
+@given(st.lists(st.one_of(WHOLE, PLAIN), max_size=60), st.integers(55, 120))
+def test_given_addresses_prices_and_signs_when_split_then_each_is_whole_in_one_piece(
+    words: list[str], limit: int
+) -> None:
+    text = " ".join(words)
+    pieces = split(text, limit)
+    assert all(len(piece) <= limit for piece in pieces)
+    assert "".join("".join(pieces).split()) == "".join(text.split())
+    rest, place = list(pieces), 0
+    for word in (word for word in words if word.strip()):
+        while word not in rest[place]:
+            place += 1
+            assert place < len(rest), f"{word!r} was cut"
+        rest[place] = rest[place].split(word, 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        ("Sale $ 1.250 hoy mismo", 10, ["Sale", "$ 1.250", "hoy mismo"]),
+        ("Son 24.900 pesos en total", 12, ["Son", "24.900 pesos", "en total"]),
+        ("🇦🇷🇧🇷🇺🇾🇨🇱", 3, ["🇦🇷", "🇧🇷", "🇺🇾", "🇨🇱"]),
+        ("Estamos en Av. Colón 1234, esquina Rivera", 30, ["Estamos en Av. Colón 1234,", "esquina Rivera"]),
+    ],
+)
+def test_given_no_end_of_a_sentence_when_split_then_what_belongs_together_stays_together(
+    text: str, limit: int, expected: list[str]
+) -> None:
+    assert split(text, limit) == expected
+
+
+def test_given_an_address_longer_than_a_piece_when_asked_then_it_cannot_be_cut() -> None:
+    assert not is_cuttable(f"Mirá https://tienda.example/{'a' * 80}", 80)
+    assert is_cuttable("Mirá https://tienda.example/a. " * 20, 80)
 
 
 @given(st.text(max_size=200))

@@ -49,7 +49,7 @@ async def test_given_a_send_that_times_out_when_repeated_then_the_simulator_has_
 ) -> None:
     chat, began = await new_chat(control), now()
     await fault(control, action)
-    unclear = await stub.SendMessage(request(chat), timeout=1.0)
+    unclear = await stub.SendMessage(request(chat), timeout=2.5)
     assert (unclear.outcome, unclear.reason) == (pb.SEND_OUTCOME_UNCLEAR, "timeout")
     sent = await stub.SendMessage(request(chat, unclear_since_time=began))
     assert sent.outcome == pb.SEND_OUTCOME_SENT
@@ -61,7 +61,7 @@ async def test_given_a_repeat_while_the_first_still_runs_when_sent_at_once_then_
     stub: Any, control: httpx.AsyncClient
 ) -> None:
     chat = await new_chat(control)
-    await fault(control, "delay", delay_seconds=0.3)
+    await fault(control, "delay", delay_seconds=1.0)
     answers = await asyncio.gather(*(stub.SendMessage(request(chat)) for _ in range(5)))
     outcomes = sorted(answer.outcome for answer in answers)
     assert outcomes == [pb.SEND_OUTCOME_SENT] + [pb.SEND_OUTCOME_UNCLEAR] * 4
@@ -120,11 +120,12 @@ async def test_given_the_own_channel_behind_the_talks_when_these_cannot_then_the
 async def test_given_an_attempt_that_could_still_show_up_when_repeated_at_once_then_it_waits_before_it_sends(
     simulator: RunningSimulator, served: Callable[..., Any], account_of: Callable[..., Any], control: httpx.AsyncClient
 ) -> None:
-    chat, began = await new_chat(control), now()
+    chat = await new_chat(control)
     await fault(control, "reset_before")
     reasons = []
-    async with served(account_of(simulator), kommo_settle_seconds=1.0) as stub:
+    async with served(account_of(simulator), kommo_settle_seconds=2.0) as stub:
         await stub.SendMessage(request(chat))
+        began = now()
         answer = await stub.SendMessage(request(chat, unclear_since_time=began))
         while answer.reason == "not_settled":
             reasons.append(answer.reason)

@@ -62,7 +62,8 @@ async def test_given_two_transports_when_the_first_takes_it_then_the_second_is_n
 
 
 async def test_given_a_transport_that_cannot_when_another_can_then_that_one_sends(route: Callable[..., Route]) -> None:
-    assert await route(Way("a", QUOTA), Way("b", Sent(("2",)))).deliver(MESSAGE) == Delivered(Sent(("2",)), "b")
+    delivered = await route(Way("a", QUOTA), Way("b", Sent(("2",)))).deliver(MESSAGE)
+    assert delivered == Delivered(Sent(("2",)), "b", passed_over=(Reason.QUOTA_USED_UP,))
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,15 @@ async def test_given_an_account_that_may_not_send_when_sent_then_a_person_is_tol
     assert (answer.outcome, answer.reason) == (pb.SEND_OUTCOME_TELL_PERSON, reason)
 
 
+async def test_given_a_token_that_no_header_can_carry_when_sent_then_it_is_a_wrong_one(
+    simulator: Any, served: Any, account_of: Any
+) -> None:
+    secrets = {"access_token": ({"value": "tokén"},)}
+    async with served(account_of(simulator, secrets=secrets)) as stub:
+        answer = await stub.SendMessage(request({"chat_id": "c", "talk_id": 5, "contact_id": 1, "origin": "waba"}))
+    assert (answer.outcome, answer.reason) == (pb.SEND_OUTCOME_TELL_PERSON, "token_refused")
+
+
 async def test_given_a_quota_that_is_used_up_when_sent_then_a_person_is_told(
     simulated: Any, served: Any, account_of: Any
 ) -> None:

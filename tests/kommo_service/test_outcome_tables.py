@@ -9,8 +9,11 @@ from kommo_service.domain.classification import (
     Answer,
     Failure,
     is_refusal_of_content,
+    of_bot_run,
     of_channel_lookup,
     of_channel_send,
+    of_continuation,
+    of_field_access,
     of_read,
     of_talk_lookup,
     of_talk_send,
@@ -78,6 +81,18 @@ CHANNEL: list[tuple[Answer | Failure, Outcome]] = [
 ]
 
 
+_BOTS: list[tuple[Answer | Failure, Outcome]] = [
+    (Answer(202), Sent(())),
+    (problem(400, "This value is not valid."), TryAnotherWay(Reason.BOT_REFUSED)),
+    (problem(401, "Unauthorized"), TryAnotherWay(Reason.TOKEN_REFUSED)),
+    (problem(402, "tariff"), TryAnotherWay(Reason.PLAN_LACKS_ADDON)),
+    (problem(403, "Forbidden"), TryAnotherWay(Reason.SCOPE_MISSING)),
+    *SHARED,
+]
+BOT = [*_BOTS, (problem(404, "Bot not found"), TryAnotherWay(Reason.BOT_NOT_FOUND))]
+CONTINUATION = [*_BOTS, (problem(404, "Continuation not found"), TryAnotherWay(Reason.CONTINUATION_GONE))]
+
+
 @pytest.mark.parametrize(("answer", "expected"), TALK)
 def test_given_an_answer_to_send_message_when_classified_then_it_means_this(
     answer: Answer | Failure, expected: Outcome
@@ -92,6 +107,41 @@ def test_given_an_answer_to_new_message_when_classified_then_it_means_this(
     assert of_channel_send(answer) == expected
 
 
+@pytest.mark.parametrize(("answer", "expected"), BOT)
+def test_given_an_answer_to_a_launch_when_classified_then_it_means_this(
+    answer: Answer | Failure, expected: Outcome
+) -> None:
+    assert of_bot_run(answer) == expected
+
+
+@pytest.mark.parametrize(("answer", "expected"), CONTINUATION)
+def test_given_an_answer_to_a_continuation_when_classified_then_it_means_this(
+    answer: Answer | Failure, expected: Outcome
+) -> None:
+    assert of_continuation(answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(200, {"id": 1}), None),
+        (Answer(204), TryAnotherWay(Reason.ENTITY_NOT_FOUND)),
+        (problem(404, "Entity not found"), TryAnotherWay(Reason.ENTITY_NOT_FOUND)),
+        (problem(400, "too long"), TryAnotherWay(Reason.FIELD_REFUSED)),
+        (problem(402, "tariff"), TryAnotherWay(Reason.PLAN_LACKS_ADDON)),
+        (problem(403, "no"), TryAnotherWay(Reason.SCOPE_MISSING)),
+        (LIMITED, RetryLater(1.5, Reason.RATE_LIMITED)),
+        # Whatever became of it, nobody has got a message by it.
+        (Answer(500), RetryLater(5, Reason.KOMMO_UNAVAILABLE)),
+        (Failure.TIMED_OUT, RetryLater(5, Reason.CONNECTION_FAILED)),
+    ],
+)
+def test_given_an_answer_to_a_field_when_classified_then_nothing_of_it_is_unclear(
+    answer: Answer | Failure, expected: Outcome | None
+) -> None:
+    assert of_field_access(answer) == expected
+
+
 def test_given_the_documented_answers_of_send_message_when_classified_then_none_is_unexpected() -> None:
     responses = json.loads((FIXTURES / "rest_send_message.json").read_text())["responses"]
     outcomes = [of_talk_send(Answer(response["status"], response["body"])) for response in responses]
@@ -102,6 +152,26 @@ def test_given_the_documented_answers_of_send_message_when_classified_then_none_
         TryAnotherWay(Reason.SCOPE_MISSING),
         TryAnotherWay(Reason.TALK_NOT_FOUND),
         TryAnotherWay(Reason.TALK_CLOSED),
+    ]
+
+
+def test_given_the_recorded_errors_when_classified_then_each_means_what_it_is() -> None:
+    items = json.loads((FIXTURES / "rest_errors.json").read_text())["items"]
+    answers = [
+        Answer(
+            one["status"],
+            one["body"] if isinstance(one["body"], dict) else None,
+            is_html=one["content_type"] == "text/html",
+            pause_seconds=1.0,
+        )
+        for one in items
+    ]
+    assert [of_talk_send(answer) for answer in answers] == [
+        TryAnotherWay(Reason.INVALID_TEXT),
+        TryAnotherWay(Reason.TOKEN_REFUSED),
+        RetryLater(1.0, Reason.RATE_LIMITED),
+        RetryLater(1.0, Reason.KOMMO_BANNED),
+        Unclear(5, Reason.KOMMO_UNAVAILABLE),
     ]
 
 

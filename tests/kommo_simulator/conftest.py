@@ -146,7 +146,7 @@ async def start() -> AsyncIterator[Callable[..., Any]]:
             defaults = {"port": 0, "rate": 0, "time_scale": 0.0001, "delivery_delay_seconds": 0.0}
             running = await stack.enter_async_context(running_simulator(SimulatorSettings(**(defaults | settings))))
             headers = {"Authorization": f"Bearer {LOCAL_TOKEN}"}
-            client = httpx.AsyncClient(base_url=running.url, headers=headers, timeout=30)
+            client = httpx.AsyncClient(base_url=running.url, headers=headers, timeout=60)
             return Kommo(running, await stack.enter_async_context(client))
 
         yield started

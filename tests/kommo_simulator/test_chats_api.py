@@ -183,3 +183,18 @@ async def test_given_a_colleague_when_it_writes_in_the_own_channel_then_a_signed
     assert (message["message"]["text"], message["receiver"]["client_id"]) == ("¡Hola!", "wa-1")
     users = (await kommo.client.get("/api/v4/users?with=amojo_id")).json()["_embedded"]["users"]
     assert message["sender"]["id"] == users[0]["amojo_id"]
+
+
+@pytest.mark.parametrize("echo", ["on", "internal"])
+@pytest.mark.parametrize("order", ["after", "before"])
+async def test_given_an_echo_as_chats_hook_when_the_bot_writes_then_a_signed_hook_names_the_author_wanted(
+    start, receiver, order, echo
+):
+    kommo = await start(chats_webhook_url=receiver.url, echo=echo, echo_order=order, echo_shapes=("chats",))
+    await _call(kommo, "POST", ROOT, _event())
+    sent = await _call(kommo, "POST", ROOT, _event("out-1", BOT, {"id": "wa-1", "name": "Elena V."}))
+    await receiver.until(lambda: len(receiver.hooks) == 1)
+    message = json.loads(receiver.hooks[0].body)["message"]
+    users = (await kommo.client.get("/api/v4/users?with=amojo_id")).json()["_embedded"]["users"]
+    assert message["sender"]["id"] == {"on": LOCAL_BOT_ID, "internal": users[0]["amojo_id"]}[echo]
+    assert message["message"]["id"] == sent.json()["new_message"]["msgid"]

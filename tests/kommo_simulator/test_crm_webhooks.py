@@ -232,3 +232,23 @@ async def test_given_echo_before_when_sent_then_the_echo_arrives_before_the_answ
         assert not sending.done()
         receiver.gate.set()
     assert sending.result().json()["id"] == receiver.hooks[0].fields["outgoing_message[add][0][id]"]
+
+
+@pytest.mark.parametrize(("echo", "author"), [("on", "bot"), ("internal", "internal")])
+async def test_given_every_shape_of_echo_when_the_api_sends_then_each_is_raised_with_the_same_message(
+    start, receiver, echo, author
+):
+    shapes = ("outgoing_message", "message", "add")
+    events = ("add_outgoing_message", "add_message")
+    kommo = await start(webhook_urls=(receiver.url,), webhook_events=events, echo=echo, echo_shapes=shapes)
+    sent = await kommo.send((await kommo.play())["talk_id"])
+    await receiver.until(lambda: len(receiver.hooks) == 4)
+    roots = ("outgoing_message[add][0]", "message[add][0]", "add[0]")
+    echoes = [(root, hook.fields) for root in roots for hook in receiver.hooks if f"{root}[id]" in hook.fields]
+    found = [
+        (root, fields[f"{root}[author][type]"]) for root, fields in echoes if fields[f"{root}[type]"] == "outgoing"
+    ]
+    assert found == [(root, author) for root in roots]
+    assert {fields[f"{root}[id]"] for root, fields in echoes if fields[f"{root}[type]"] == "outgoing"} == {
+        sent.json()["id"]
+    }

@@ -62,3 +62,64 @@ async def test_given_a_second_bot_in_the_chat_when_the_first_is_continued_then_4
     again = {"chat_id": played["chat_id"], "url": receiver.url}
     await kommo.client.post("/control/widget-requests", json=again)
     assert (await kommo.client.post(return_url, json={"execute_handlers": [_show("a")]})).status_code == 404
+
+
+async def test_given_a_bot_that_waits_no_longer_when_continued_then_404(start, receiver):
+    kommo = await start()
+    _, return_url = await _waiting(kommo, receiver, lifetime_seconds=0)
+    assert (await kommo.client.post(return_url, json={"execute_handlers": [_show("a")]})).status_code == 404
+
+
+async def test_given_a_numbered_kind_when_requested_then_the_token_says_two_for_a_lead(start, receiver):
+    kommo = await start()
+    await _waiting(kommo, receiver, entity_type="number")
+    audience = receiver.url.removesuffix("/hooks/secret")
+    token = json.loads(receiver.hooks[0].body)["token"]
+    assert jwt.decode(token, LOCAL_CLIENT_SECRET, algorithms=["HS512"], audience=audience)["entity_type"] == 2
+
+
+async def _write(kommo, lead_id, text, field=1):
+    fields = {"custom_fields_values": [{"field_id": field, "values": [{"value": text}]}]}
+    return await kommo.client.patch(f"/api/v4/leads/{lead_id}", json=fields)
+
+
+async def test_given_a_launched_bot_when_it_speaks_then_it_prints_the_field_of_that_moment_in_the_lead_s_newest_chat(
+    start,
+):
+    kommo = await start(salesbot_delay_seconds=1.5, salesbot_field_id=1, salesbot_id=9)
+    played = await kommo.play()
+    newer = (await kommo.client.post("/control/chats", json={"lead_id": played["lead_id"]})).json()
+    await kommo.play("Hola", chat_id=newer["chat_id"])
+    run = {"entity_id": played["lead_id"], "entity_type": "leads"}
+    assert (await kommo.client.post("/api/v4/bots/8/run", json=run)).status_code == 404
+    await _write(kommo, played["lead_id"], "otro campo", field=2)
+    await _write(kommo, played["lead_id"], "antes")
+    assert (await kommo.client.post("/api/v4/bots/9/run", json=run)).status_code == 202
+    await _write(kommo, played["lead_id"], "después")
+    found = await kommo.eventually("/control/deliveries", lambda body: body["deliveries"])
+    assert [(one["text"], one["chat_id"]) for one in found["deliveries"]] == [("después", newer["chat_id"])]
+
+
+async def test_given_a_launched_bot_when_stopped_then_it_says_nothing_and_its_dialogue_is_over(start, receiver):
+    kommo = await start(salesbot_delay_seconds=600)
+    played, return_url = await _waiting(kommo, receiver)
+    await _write(kommo, played["lead_id"], "nunca")
+    run = {"entity_id": played["lead_id"], "entity_type": "leads"}
+    await kommo.client.post("/api/v4/bots/9/run", json=run)
+    (task,) = kommo.running.simulator.world.bots.runs[played["chat_id"]]
+    assert (await kommo.client.post("/api/v4/bots/9/stop", json=run)).status_code == 202
+    await kommo.client.get("/control/status")
+    assert task.cancelled() or task.done()
+    assert (await kommo.client.post(return_url, json={"execute_handlers": [_show("a")]})).status_code == 404
+    refused = await kommo.client.post("/api/v4/bots/9/stop", json={**run, "entity_type": "contacts"})
+    assert refused.status_code == 400
+
+
+async def test_given_a_text_longer_than_the_field_when_written_then_400_unless_it_is_a_text_area(start):
+    kommo = await start()
+    played = await kommo.play()
+    assert (await _write(kommo, played["lead_id"], "a" * 257)).status_code == 400
+    kind = (await kommo.client.get("/api/v4/leads/custom_fields/1")).json()["type"]
+    await kommo.client.patch("/control/settings", json={"lead_field_limit": 0})
+    assert (await _write(kommo, played["lead_id"], "a" * 257)).status_code == 200
+    assert (kind, (await kommo.client.get("/api/v4/leads/custom_fields/1")).json()["type"]) == ("text", "textarea")

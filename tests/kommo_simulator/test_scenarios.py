@@ -18,13 +18,13 @@ from kommo_simulator.settings import LOCAL_TOKEN
 
 ONE_REPLY = """
 title = "Saludo"
-within_seconds = 5
+within_seconds = 60
 
 [[steps]]
 client = "Hola"
 
 [[steps]]
-expect_replies = { exactly = 1, settle_seconds = 0.3 }
+expect_replies = { exactly = 1, settle_seconds = 1.0 }
 """
 
 
@@ -108,7 +108,7 @@ async def test_given_a_bot_that_answers_twice_when_one_reply_is_expected_then_it
 async def test_given_earlier_replies_when_a_reply_is_expected_then_only_those_since_the_last_word_count(mesh):
     text = """
 title = "Dos preguntas"
-within_seconds = 5
+within_seconds = 60
 steps = [
   { client = "uno" },
   { expect_reply = { contains = "uno" } },
@@ -124,7 +124,7 @@ steps = [
 async def test_given_a_hand_over_when_played_then_note_task_tag_lead_and_silence_are_found(mesh):
     text = """
 title = "Persona"
-within_seconds = 5
+within_seconds = 60
 client = { name = "Elena", origin = "telegram" }
 steps = [
   { client = "quiero una PERSONA, una persona" },
@@ -146,12 +146,12 @@ steps = [
 async def test_given_a_person_on_the_phone_when_they_write_then_the_talk_reopens_and_the_bot_stays_silent(mesh):
     text = """
 title = "Teléfono"
-within_seconds = 5
+within_seconds = 60
 steps = [
   { client = "hola" },
   { expect_reply = { contains = "hola" } },
   { colleague = { text = "sigo yo", device = "phone" } },
-  { wait = 0.2 },
+  { wait = 1.0 },
   { client = "gracias" },
   { expect_no_reply = { seconds = 0.3 } },
   { close_talk = {} },
@@ -169,7 +169,7 @@ async def test_given_changes_of_the_simulator_when_the_scenario_ends_then_they_a
     before = (await kommo.client.get("/control/settings")).json()
     text = """
 title = "Cupo"
-within_seconds = 5
+within_seconds = 60
 steps = [
   { settings = { quota = 5, quota_used = 5 } },
   { settings = { plan_has_addon = false } },

@@ -118,7 +118,7 @@ async def test_given_a_hold_on_one_chat_when_another_writes_then_only_the_first_
 
 async def test_given_a_delay_for_one_webhook_when_two_are_raised_then_the_second_overtakes_it(start, receiver):
     kommo = await start(webhook_urls=(receiver.url,), webhook_events=("add_message",))
-    order = {"delay_seconds": 0.3, "event": "add_message", "times": 1}
+    order = {"delay_seconds": 1.0, "event": "add_message", "times": 1}
     shown = await kommo.client.post("/control/webhooks/delays", json=order)
     assert shown.json()["delays"][0]["left"] == 1
     chat_id = (await kommo.play("late"))["chat_id"]

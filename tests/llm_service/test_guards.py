@@ -1,5 +1,6 @@
 """What the guards let through and what they stop."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -11,7 +12,7 @@ from llm_service.domain.guards.amounts import check_amounts
 from llm_service.domain.guards.evidence import Evidence
 from llm_service.domain.guards.manners import check_form, check_language, check_leaks, check_loops
 from llm_service.domain.guards.money import amounts, to_decimal
-from llm_service.domain.guards.sources import check_claims, check_links, check_names, check_stock
+from llm_service.domain.guards.sources import check_claims, check_links, check_names, check_perceptions, check_stock
 from llm_service.domain.guards.verdicts import failed
 from llm_service.domain.values import Kind, Row
 
@@ -273,5 +274,46 @@ def test_given_a_good_reply_when_all_guards_look_then_all_pass() -> None:
     assert {verdict.guard for verdict in verdicts} == {
         "form", "amounts", "links", "names", "numbers", "stock", "stock_words", "claims", "times", "places", "offers",
         "brands",
-        "meta", "leaks", "loops", "language",
+        "meta", "leaks", "loops", "language", "perceptions",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Vi tu foto y es la sartén de 24 cm.",
+        "Ya revisé el comprobante, gracias.",
+        "Escuché tu audio: querés la pava.",
+        "En la imagen se ve una tapa rota.",
+        "Por la foto que mandaste parece la de 24 cm.",
+        "El comprobante dice otra cosa.",
+        "¡Qué linda foto!",
+        "Vi a sua foto, é a panela.",
+        "Na imagem que você enviou aparece uma panela.",
+        "O comprovante mostra o pagamento.",
+        "I looked at your picture, it's the 24 cm pan.",
+        "I've listened to the voice note.",
+        "In the photo I can see a broken lid.",
+        "Your receipt shows the payment.",
+    ],
+)
+def test_given_claim_to_have_seen_or_heard_when_client_sent_media_then_stopped(text):
+    assert not check_perceptions(text, replace(EVIDENCE, has_media=True), shipped_guards().perceptions).passed
+    assert check_perceptions(text, EVIDENCE, shipped_guards().perceptions).passed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No puedo ver la imagen, ¿me contás qué buscás?",
+        "Recibí tu comprobante. La sartén de 24 cm sale $31.990.",
+        "No vi tu foto, ¿qué producto es?",
+        "¿Querés que te mande la foto de la sartén?",
+        "Não consigo ouvir o áudio. Pode escrever?",
+        "Recebi sua foto, mas não consigo ver.",
+        "I can't see the picture; could you tell me what it is?",
+        "I got your file. We open at 9.",
+    ],
+)
+def test_given_no_such_claim_when_client_sent_media_then_passed(text):
+    assert check_perceptions(text, replace(EVIDENCE, has_media=True), shipped_guards().perceptions).passed

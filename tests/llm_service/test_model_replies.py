@@ -72,7 +72,7 @@ async def test_given_a_model_when_it_answers_then_its_reply_and_usage_are_kept(d
     assert (generation.model, generation.finish_reason, generation.model_calls) == ("chat-served", "stop", 1)
     assert generation.usage == Usage(100, 20, 64)
     assert "COC-SAR-24" in [row.id for row in generation.rows]
-    assert len(generation.verdicts) == 16
+    assert len(generation.verdicts) == 17
     assert PAN in generation.prompt_json
     (request,) = desk.server.requests
     assert (request["model"], request["temperature"], request["max_tokens"]) == ("chat", 0.3, 500)

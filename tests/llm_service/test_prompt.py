@@ -87,7 +87,10 @@ def test_given_braces_in_a_message_when_prompted_then_nothing_is_filled_in(busin
 
 def test_given_media_when_prompted_then_a_note_stands_for_it(business: Business) -> None:
     prompt = _prompt(business, Question((Said(CLIENT, "", "picture"), Said(CLIENT, "tenés este?"))))
-    assert "picture" in prompt.messages[-1]["content"].split("\n")[0]
+    note, words = prompt.messages[-1]["content"].split("\n")
+    assert ("una imagen" in note, "No podés ver" in note, words) == (True, True, "tenés este?")
+    heard = _prompt(business, Question((Said(CLIENT, "abren hoy?", "voice"),)))
+    assert heard.messages[-1]["content"] == "abren hoy?"
 
 
 def test_given_a_correction_when_prompted_then_the_reasons_are_in_the_system_prompt(business: Business) -> None:

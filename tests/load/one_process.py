@@ -20,7 +20,6 @@ from gateway.worker.circuit import Circuit
 from gateway.worker.delivery import Deliverer
 from gateway.worker.delivery_loop import delivery_loop
 from gateway.worker.pace import Pace
-from gateway.worker.profiles import Profiles
 from gateway.worker.settings import WorkerSettings
 from gateway.worker.turn import Decider
 from gateway.worker.turn_loop import TurnTaker, turn_loop
@@ -37,6 +36,7 @@ from kommomesh.intent.v1 import intent_service_pb2_grpc
 from kommomesh_runtime.accounts import Accounts, load_accounts
 from kommomesh_runtime.errors import MeshError, RemoteError
 from kommomesh_runtime.logs import configure_logging
+from kommomesh_runtime.profiles import Profiles
 from kommomesh_runtime.server import Service, run, stop_requested
 from llm_service.__main__ import services as llm_services
 from llm_service.adapters.library import Library
@@ -93,7 +93,8 @@ async def _intent(accounts: Accounts) -> Service:
 
 
 async def _services(stack: AsyncExitStack, accounts: Accounts, drain: asyncio.Event) -> list[Service]:
-    conversation = ConversationSettings()
+    # What answers at the other end keeps no record to look into.
+    conversation = ConversationSettings(proof_first_seconds=3600, proof_second_seconds=3600, proof_last_seconds=3600)
     store = await stack.enter_async_context(opened_store(conversation))
     stored = await stack.enter_async_context(built_services(store, accounts, conversation, drain))
     kommo = await stack.enter_async_context(open_service(KommoSettings(), accounts))
@@ -112,13 +113,21 @@ def _taker(server: LocalServer, accounts: Accounts, stop: asyncio.Event) -> Turn
     deliverer = Deliverer(
         server.stub(f"{conversation}.OutboxService"),
         server.stub("kommomesh.kommo.v1.KommoService"),
+        server.stub("kommomesh.kommo.v1.ChannelService"),
         Circuit(),
         settings,
         pace,
         now,
     )
-    reply = server.stub("kommomesh.llm.v1.ReplyService")
-    decider = Decider(server.stub(INTENT_SERVICE), reply, accounts, profiles, now, random.random)
+    decider = Decider(
+        server.stub(INTENT_SERVICE),
+        server.stub("kommomesh.llm.v1.ReplyService"),
+        accounts,
+        profiles,
+        now,
+        random.random,
+        server.stub("kommomesh.kommo.v1.KommoService"),
+    )
     return TurnTaker(server.stub(f"{conversation}.TurnService"), decider, deliverer, settings, pace, now)
 
 

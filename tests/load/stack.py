@@ -63,6 +63,10 @@ def clean_environ(folder: Path, kommo_port: int, database_url: str) -> dict[str,
         "MESH_MIGRATE_ON_START": "true",
         "MESH_LOG_FORMAT": "json",
         "MESH_DRAIN_SECONDS": "0",
+        # What answers at the other end keeps no record to look into.
+        "MESH_PROOF_FIRST_SECONDS": "3600",
+        "MESH_PROOF_SECOND_SECONDS": "3600",
+        "MESH_PROOF_LAST_SECONDS": "3600",
         "MESH_GRACE_SECONDS": "2",
     }
 

@@ -14,6 +14,16 @@ def test_given_no_table_when_read_then_note_and_task_are_on_and_the_lead_stays()
     assert [handoff.due_minutes(one) for one in ("low", "medium", "high", "critical")] == [240, 60, 15, 5]
 
 
+def test_given_no_table_when_read_then_a_person_is_reminded_after_half_an_hour_and_no_address_is_called():
+    handoff = Account(id="1", subdomain="uno").handoff
+    assert (handoff.person_reminder_after_seconds, handoff.courtesy, handoff.alert_url) == (1800, True, None)
+
+
+@pytest.mark.parametrize("url", ["https://hooks.example.com/kommo?x=1", "http://127.0.0.1:9000/", "http://localhost/"])
+def test_given_an_address_that_may_be_called_when_read_then_kept(url: str):
+    assert HandoffSettings(alert_url=url).alert_url == url
+
+
 def test_given_some_minutes_when_read_then_the_others_keep_their_default():
     handoff = HandoffSettings(task_due_minutes={"high": 10})
     assert (handoff.due_minutes("high"), handoff.due_minutes("low")) == (10, 240)
@@ -33,6 +43,15 @@ def test_given_some_minutes_when_read_then_the_others_keep_their_default():
         ('trace_url = "https://mesh.example/{turn_id!r}"', "knows only"),
         ('trace_url = "https://mesh.example/{"', "trace_url"),
         ("nota = true", "nota"),
+        ("person_reminder_after_seconds = -1", "person_reminder_after_seconds"),
+        ("person_reminder_after_seconds = 604801", "person_reminder_after_seconds"),
+        ('alert_url = "http://hooks.example.com/x"', "must be https://"),
+        ('alert_url = "https://user:pass@hooks.example.com/x"', "must be https://"),
+        ('alert_url = "https://hooks.example.com/x#y"', "must be https://"),
+        ('alert_url = "https:///x"', "must be https://"),
+        ('alert_url = "https://[::1"', "must be https://"),
+        ('alert_url = "https://hooks.example.com/a b"', "must be https://"),
+        ('alert_url = "file:///etc/passwd"', "must be https://"),
     ],
 )
 def test_given_a_wrong_table_when_loaded_then_file_field_and_problem_are_named(tmp_path: Path, line: str, problem: str):

@@ -37,7 +37,7 @@ def test_given_directory_when_loaded_then_each_file_is_an_account_and_secrets_ro
     account = load_accounts(tmp_path, {}).get("1")
     assert account.profile == tmp_path / "negocio"
     assert account.secret("access_token", {})[0].get_secret_value() == "old"
-    (tmp_path / "token").write_text("new\n")
+    (tmp_path / "token").write_text("new\n", "utf-8-sig")
     assert account.secret("access_token", {})[0].get_secret_value() == "new"
 
 

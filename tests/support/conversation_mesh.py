@@ -1,7 +1,7 @@
 """A running conversation-service for tests, and short ways to do what the gateway does with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -30,6 +30,8 @@ from kommomesh_runtime.settings import ServerSettings
 ACCOUNT_ID = "12345"
 SERVICES = tuple(f"kommomesh.conversation.v1.{name}Service" for name in ("Conversation", "Turn", "Outbox"))
 QUIET_SECONDS = 3
+# Later than what these tests do: proofs have tests of their own.
+PROOF_LATER = {f"proof_{name}_seconds": 3600.0 for name in ("first", "second", "last")}
 _numbers = count(1)
 
 
@@ -191,16 +193,18 @@ async def refused(call: Awaitable[Any]) -> tuple[str, str]:
 
 
 @asynccontextmanager
-async def running_mesh(store: Store, accounts: Accounts, clock: Any, *, max_attempts: int = 12) -> AsyncIterator[Mesh]:
+async def running_mesh(
+    store: Store, accounts: Accounts, clock: Any, *, max_attempts: int = 12, proof: Mapping[str, float] = PROOF_LATER
+) -> AsyncIterator[Mesh]:
     """Serve the three services over a store, and give stubs of them."""
     drain = asyncio.Event()
     # Many tests at once on a small machine store slower than a service may.
-    settings = ConversationSettings(delivery_max_attempts=max_attempts, ingest_limit_seconds=10)
+    settings = ConversationSettings(delivery_max_attempts=max_attempts, ingest_limit_seconds=10, **proof)
     server_settings = ServerSettings(port=0, drain_seconds=0, grace_seconds=1)
     async with (
         built_services(store, accounts, settings, drain) as services,
         running_server(services, server_settings, drain=drain) as server,
-        open_channel(f"dns:///127.0.0.1:{server.port}", services=SERVICES, limit_seconds=30) as channel,
+        open_channel(f"dns:///127.0.0.1:{server.port}", services=SERVICES, limit_seconds=60) as channel,
     ):
         yield Mesh(
             store,

@@ -66,7 +66,7 @@ class PostgresCluster:
                 stdout=output,
                 stderr=output,
                 check=False,
-                timeout=60,
+                timeout=180,
                 cwd=self.folder,
             )
             output.seek(0)

@@ -15,8 +15,11 @@ from kommomesh.conversation.v1 import turn_service_pb2 as turn_pb
 from kommomesh.conversation.v1 import turn_service_pb2_grpc as turn_grpc
 from kommomesh.intent.v1 import intent_service_pb2 as intent_pb
 from kommomesh.intent.v1 import intent_service_pb2_grpc as intent_grpc
+from kommomesh.kommo.v1 import alert_pb2 as alert_pb
+from kommomesh.kommo.v1 import delivery_proof_pb2 as proof_pb
 from kommomesh.kommo.v1 import kommo_service_pb2 as kommo_pb
 from kommomesh.kommo.v1 import kommo_service_pb2_grpc as kommo_grpc
+from kommomesh.kommo.v1 import media_pb2 as media_pb
 from kommomesh.llm.v1 import reply_service_pb2 as reply_pb
 from kommomesh.llm.v1 import reply_service_pb2_grpc as reply_grpc
 from kommomesh_runtime.errors import MeshError
@@ -156,6 +159,13 @@ class Kommo(kommo_grpc.KommoServiceServicer):
     def __init__(self) -> None:
         self.sends = Answers(self._sent)
         self.hand_offs = Answers(kommo_pb.HandOffResponse(outcome=kommo_pb.SEND_OUTCOME_SENT, kommo_id="n-1"))
+        self.talks = Answers(proof_pb.ListTalkMessagesResponse())
+        self.proofs = Answers(self._proved)
+        self.alerts = Answers(alert_pb.SendAlertResponse(outcome=alert_pb.ALERT_OUTCOME_TAKEN))
+        found = media_pb.MEDIA_OUTCOME_FOUND
+        self.files = Answers(
+            media_pb.InspectMediaResponse(outcome=found, content_type="application/pdf", size_bytes=120_400)
+        )
 
     def _sent(self, request: kommo_pb.SendMessageRequest) -> kommo_pb.SendMessageResponse:
         return kommo_pb.SendMessageResponse(
@@ -169,6 +179,26 @@ class Kommo(kommo_grpc.KommoServiceServicer):
 
     async def HandOff(self, request, context):
         return await self.hand_offs.to(request)
+
+    def _proved(self, request: proof_pb.GetDeliveryProofRequest) -> proof_pb.GetDeliveryProofResponse:
+        delivered = proof_pb.DELIVERY_STATUS_DELIVERED
+        proofs = [
+            proof_pb.DeliveryProof(delivery_id=one.delivery_id, status=delivered, source="talk")
+            for one in request.messages
+        ]
+        return proof_pb.GetDeliveryProofResponse(proofs=proofs)
+
+    async def GetDeliveryProof(self, request, context):
+        return await self.proofs.to(request)
+
+    async def ListTalkMessages(self, request, context):
+        return await self.talks.to(request)
+
+    async def SendAlert(self, request, context):
+        return await self.alerts.to(request)
+
+    async def InspectMedia(self, request, context):
+        return await self.files.to(request)
 
 
 @dataclass

@@ -19,11 +19,14 @@ from conversation_service.use_cases.floor import FloorUseCases
 from conversation_service.use_cases.ingest import IngestUseCases
 from conversation_service.use_cases.outbox import OutboxUseCases
 from conversation_service.use_cases.queries import QueryUseCases
+from conversation_service.use_cases.quota import shown_usages
 from conversation_service.use_cases.trace import TraceUseCases
 from conversation_service.use_cases.turns import TurnUseCases
+from conversation_service.use_cases.waiting_ages import ages_watched
 from kommomesh.conversation.v1 import conversation_service_pb2_grpc, outbox_service_pb2_grpc, turn_service_pb2_grpc
 from kommomesh_runtime.accounts import Accounts, AccountsInvalid, load_accounts
 from kommomesh_runtime.logs import configure_logging
+from kommomesh_runtime.profiles import read_profiles
 from kommomesh_runtime.server import Service, run, serve
 
 PACKAGE = "kommomesh.conversation.v1"
@@ -34,26 +37,43 @@ async def built_services(
     store: Store, accounts: Accounts, settings: ConversationSettings, drain: asyncio.Event
 ) -> AsyncIterator[list[Service]]:
     """Give the three services of a database; what they took in is finished on the way out."""
+    profiles = read_profiles(accounts)
     ingest = IngestUseCases(
-        store, accounts, most_items=settings.ingest_most_items, limit_seconds=settings.ingest_limit_seconds
+        store,
+        accounts,
+        most_items=settings.ingest_most_items,
+        limit_seconds=settings.ingest_limit_seconds,
+        looks=settings.looks,
+        profiles=profiles,
     )
     conversation = ConversationServicer(
-        ConversationUseCases(ingest, FloorUseCases(store, accounts), QueryUseCases(store), TraceUseCases(store))
+        ConversationUseCases(
+            ingest, FloorUseCases(store, accounts, profiles=profiles), QueryUseCases(store), TraceUseCases(store)
+        )
     )
-    turn = TurnServicer(TurnUseCases(store, accounts), drain)
+    turn = TurnServicer(TurnUseCases(store, accounts, profiles=profiles), drain)
     outbox = OutboxServicer(
-        OutboxUseCases(store, accounts, random.random, max_attempts=settings.delivery_max_attempts), drain
+        OutboxUseCases(
+            store,
+            accounts,
+            random.random,
+            max_attempts=settings.delivery_max_attempts,
+            looks=settings.looks,
+            profiles=profiles,
+        ),
+        drain,
     )
-    yield [
-        Service(
-            f"{PACKAGE}.ConversationService",
-            partial(conversation_service_pb2_grpc.add_ConversationServiceServicer_to_server, conversation),
-        ),
-        Service(f"{PACKAGE}.TurnService", partial(turn_service_pb2_grpc.add_TurnServiceServicer_to_server, turn)),
-        Service(
-            f"{PACKAGE}.OutboxService", partial(outbox_service_pb2_grpc.add_OutboxServiceServicer_to_server, outbox)
-        ),
-    ]
+    async with ages_watched(store):
+        yield [
+            Service(
+                f"{PACKAGE}.ConversationService",
+                partial(conversation_service_pb2_grpc.add_ConversationServiceServicer_to_server, conversation),
+            ),
+            Service(f"{PACKAGE}.TurnService", partial(turn_service_pb2_grpc.add_TurnServiceServicer_to_server, turn)),
+            Service(
+                f"{PACKAGE}.OutboxService", partial(outbox_service_pb2_grpc.add_OutboxServiceServicer_to_server, outbox)
+            ),
+        ]
     await ingest.aclose()
 
 
@@ -79,6 +99,7 @@ async def _serve(settings: ConversationSettings) -> None:
     async with (
         opened_store(settings) as store,
         built_services(store, accounts, settings, drain) as services,
+        shown_usages(store, accounts),
     ):
         await serve(services, settings, ready=store.check, drain=drain)
 

@@ -22,6 +22,8 @@ LOCK_NOT_AVAILABLE = "55P03"
 LOCK_TRIES = 15
 POLL_SECONDS = 0.2
 MIGRATION_STATEMENT_SECONDS = 600.0
+# Another migration of the same file may be at work.
+SQLITE_BUSY_SECONDS = 60.0
 
 
 class ForeignTables(Exception):
@@ -59,7 +61,7 @@ def migrate_sqlite(path: str, revision: str = "head") -> None:
     Raises:
         ForeignTables: the file holds tables of the same names that are not ours.
     """
-    engine = sqlite_engine(path)
+    engine = sqlite_engine(path, busy_seconds=SQLITE_BUSY_SECONDS)
     try:
         with engine.begin() as connection:
             refuse_foreign_tables(connection)

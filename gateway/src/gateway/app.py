@@ -15,12 +15,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.adapters.bodies import ClientGone, header
 from gateway.answers import Answer, Refused, send_answer
 from gateway.metrics import REQUEST_SECONDS
+from gateway.relay_hook import RelayHook
+from gateway.salesbot import SalesbotHook
 from gateway.status import StatusPages
+from gateway.uninstall import Uninstalls
 from gateway.webhooks import Webhooks
 from kommomesh_runtime.logs import get_logger
 
 WEBHOOK = "/api/kommo/webhook"
 CHATS = "/api/kommo/chats/"
+SALESBOT = "/api/kommo/salesbot/"
+UNINSTALL = "/api/kommo/uninstall/"
+CHANNEL = "/api/channel/"
 PAGES = frozenset({"/", "/healthz", "/readyz"})
 PROBES = frozenset({"/healthz", "/readyz"})
 REQUEST_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
@@ -31,9 +37,12 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class WebDeps:
-    """What the application needs: handlers of webhooks and of status pages."""
+    """What the application needs: handlers of webhooks, of an integration's hooks, of relays, and of status pages."""
 
     webhooks: Webhooks
+    salesbot: SalesbotHook
+    relay: RelayHook
+    uninstalls: Uninstalls
     pages: StatusPages
 
 
@@ -55,7 +64,8 @@ def route_of(path: str) -> str:
         return WEBHOOK
     if path.startswith(f"{WEBHOOK}/"):
         return f"{WEBHOOK}/{{secret}}"
-    return f"{CHATS}{{scope_id}}" if path.startswith(CHATS) else "other"
+    prefixes = {CHATS: "{scope_id}", SALESBOT: "{account}", UNINSTALL: "{account}", CHANNEL: "{account}"}
+    return next((f"{prefix}{name}" for prefix, name in prefixes.items() if path.startswith(prefix)), "other")
 
 
 async def _refusal_page(_request: Request, error: Exception) -> Response:
@@ -72,11 +82,15 @@ class WebApp:
 
     Args:
         webhooks: handlers of the hot paths.
+        salesbot: handler of widget requests.
+        relay: handler of what relays post.
         pages: the application that answers everything else.
     """
 
-    def __init__(self, webhooks: Webhooks, pages: ASGIApp) -> None:
+    def __init__(self, webhooks: Webhooks, salesbot: SalesbotHook, relay: RelayHook, pages: ASGIApp) -> None:
         self._webhooks = webhooks
+        self._salesbot = salesbot
+        self._relay = relay
         self.pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,6 +128,10 @@ class WebApp:
             return None
         if path.startswith(CHATS):
             return lambda scope, receive: self._webhooks.chats(scope, receive, path[len(CHATS) :].rstrip("/"))
+        if path.startswith(SALESBOT):
+            return lambda scope, receive: self._salesbot.take(scope, receive, path[len(SALESBOT) :].rstrip("/"))
+        if path.startswith(CHANNEL):
+            return lambda scope, receive: self._relay.take(scope, receive, path[len(CHANNEL) :].rstrip("/"))
         if path.rstrip("/") == WEBHOOK:
             return self._webhooks.guide
         if path.startswith(f"{WEBHOOK}/"):
@@ -160,5 +178,6 @@ def _finish(scope: Scope, exchange: _Exchange, seconds: float) -> None:
 
 def create_app(deps: WebDeps) -> WebApp:
     """Return the application; its resources are opened and closed by the caller."""
-    pages = Starlette(routes=deps.pages.routes(), exception_handlers={HTTPException: _refusal_page})
-    return WebApp(deps.webhooks, pages)
+    routes = [*deps.pages.routes(), *deps.uninstalls.routes()]
+    pages = Starlette(routes=routes, exception_handlers={HTTPException: _refusal_page})
+    return WebApp(deps.webhooks, deps.salesbot, deps.relay, pages)

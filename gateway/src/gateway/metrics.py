@@ -8,6 +8,7 @@ REQUEST_SECONDS = histogram("gateway_request_seconds", "Time of HTTP requests.",
 EVENTS = counter("gateway_events_total", "Events of Kommo by kind and outcome.", ("kind", "outcome"))
 IGNORED_EVENTS = counter("gateway_ignored_events_total", "Events not stored, by reason.", ("reason",))
 UNKNOWN_ORIGINS = counter("gateway_unknown_origins_total", "Events of an origin that the table does not name.")
+UNINSTALLS = counter("gateway_uninstalls_total", "Uninstall hooks of accounts that were genuine.")
 INGEST_FAILURES = counter("gateway_ingest_failures_total", "Failed IngestMessages calls.", ("code",))
 INGEST_CALL_ITEMS = Histogram(
     "gateway_ingest_call_items",

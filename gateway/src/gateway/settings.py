@@ -28,4 +28,7 @@ class GatewaySettings(MeshSettings):
     chats_store_seconds: float = Field(
         default=3.9, gt=0, le=4.5, description="Time to store a Chats API hook before 503; Kommo sends it only once."
     )
+    salesbot_wait_seconds: float = Field(
+        default=300.0, gt=0, le=3_600, description="How long a Salesbot that asked is taken to wait for its answer."
+    )
     grace_seconds: float = Field(default=20.0, ge=0, le=120, description="Time that open requests get at the stop.")

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from gateway.adapters.authentication import Keyring
 from gateway.adapters.peer_health import PeerHealth
+from gateway.uninstall import Uninstalls
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class StatusPages:
         drain: whether the process is about to stop.
         has_worker: whether the worker runs in this process.
         now: the time, aware.
+        uninstalls: the accounts that the integration was taken out of.
     """
 
     health: PeerHealth
@@ -50,6 +52,7 @@ class StatusPages:
     drain: Drain
     has_worker: bool
     now: Callable[[], datetime]
+    uninstalls: Uninstalls
 
     async def status(self, _request: Request) -> Response:
         """Answer 200 when webhooks can be stored, asked of conversation-service just now, or else 503."""
@@ -58,7 +61,11 @@ class StatusPages:
         content = {
             "status": "ok" if is_well else "degraded",
             "timestamp": self.now().astimezone(UTC).isoformat(timespec="milliseconds"),
-            "checks": {"conversation_service": conversation, "draining": self.drain.is_draining},
+            "checks": {
+                "conversation_service": conversation,
+                "draining": self.drain.is_draining,
+                "accounts_uninstalled": len(self.uninstalls.accounts),
+            },
         }
         return JSONResponse(content, 200 if is_well else 503)
 
@@ -82,6 +89,7 @@ class StatusPages:
             worker=texts["yes" if self.has_worker else "no"],
             accounts=len(self.keyring.accounts),
             guide=texts["yes" if self.keyring.takes_guide else "no"],
+            uninstalled=len(self.uninstalls.accounts),
         )
         return HTMLResponse(page)
 
@@ -94,4 +102,5 @@ class StatusPages:
             Route("/api/kommo/webhook", self.status, methods=["GET"]),
             Route("/api/kommo/webhook/{rest:path}", self.probe, methods=["GET"]),
             Route("/api/kommo/chats/{rest:path}", self.probe, methods=["GET"]),
+            Route("/api/kommo/salesbot/{rest:path}", self.probe, methods=["GET"]),
         ]

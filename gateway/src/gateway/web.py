@@ -6,7 +6,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +20,11 @@ from gateway.adapters.http_protocol import bounded_protocol
 from gateway.adapters.ingest import CoalescerLimits, IngestCoalescer, running_coalescer
 from gateway.adapters.peer_health import CONVERSATION_SERVICE, PeerHealth
 from gateway.app import WebApp, WebDeps, create_app
+from gateway.relay_hook import RelayHook
+from gateway.salesbot import SalesbotHook
 from gateway.settings import GatewaySettings
 from gateway.status import Drain, StatusPages
+from gateway.uninstall import Uninstalls
 from gateway.webhooks import StoreSeconds, Webhooks
 from kommomesh.conversation.v1 import conversation_service_pb2_grpc as service_grpc
 from kommomesh_runtime.accounts import Accounts
@@ -30,6 +33,10 @@ from kommomesh_runtime.logs import get_logger
 from kommomesh_runtime.telemetry import served_metrics
 
 log = get_logger()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class _Server(uvicorn.Server):
@@ -85,10 +92,8 @@ def _build(
     *,
     drain: Drain,
     has_worker: bool,
+    now: Callable[[], datetime],
 ) -> WebApp:
-    def now() -> datetime:
-        return datetime.now(UTC)
-
     webhooks = Webhooks(
         keyring=keyring,
         coalescer=coalescer,
@@ -96,8 +101,10 @@ def _build(
         seconds=StoreSeconds(settings.store_seconds, settings.chats_store_seconds),
         now=now,
     )
-    pages = StatusPages(PeerHealth(channel, time.monotonic), keyring, drain, has_worker, now)
-    return create_app(WebDeps(webhooks, pages))
+    uninstalls = Uninstalls(keyring)
+    pages = StatusPages(PeerHealth(channel, time.monotonic), keyring, drain, has_worker, now, uninstalls)
+    salesbot = SalesbotHook(webhooks, settings.salesbot_wait_seconds)
+    return create_app(WebDeps(webhooks, salesbot, RelayHook(webhooks), uninstalls, pages))
 
 
 def _config(settings: GatewaySettings, app: WebApp) -> uvicorn.Config:
@@ -155,6 +162,7 @@ async def running_web(
     *,
     environ: Mapping[str, str] | None = None,
     has_worker: bool = False,
+    now: Callable[[], datetime] = _now,
 ) -> AsyncIterator[RunningWeb]:
     """Serve HTTP while inside; on the way out say so to probes first, then finish open requests.
 
@@ -163,6 +171,7 @@ async def running_web(
         accounts: whose webhooks are taken.
         environ: where secrets by variable are; the process's own by default.
         has_worker: whether the worker runs in this process, for the status page.
+        now: the time, aware.
     """
     drain = Drain()
     keyring = Keyring(accounts, os.environ if environ is None else environ, time.monotonic)
@@ -170,7 +179,7 @@ async def running_web(
         open_channel(settings.conversation_address, services=(CONVERSATION_SERVICE,)) as channel,
         _coalescer(settings, channel) as coalescer,
     ):
-        app = _build(settings, keyring, channel, coalescer, drain=drain, has_worker=has_worker)
+        app = _build(settings, keyring, channel, coalescer, drain=drain, has_worker=has_worker, now=now)
         sock = _bind(settings.host, settings.port)
         async with _serving(_config(settings, app), sock):
             port = sock.getsockname()[1]

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from kommo_service.adapters.account_check import AccountCheck, CheckOrder
 from kommo_service.adapters.kommo_http import KommoHttp
+from kommo_service.adapters.relay_check import relay_findings
 from kommo_service.domain.findings import Finding, Severity
 from kommomesh.kommo.v1 import account_check_pb2 as check_pb
 from kommomesh_runtime.accounts import PUBLIC_URL, Account, AccountNotFound, Accounts
@@ -39,7 +40,8 @@ async def checked(
 ) -> list[Finding]:
     """Return what a check of one of the accounts finds; see `AccountCheck`."""
     others = [one for one in accounts if one.id != account.id]
-    return await AccountCheck(account, others, host, now, order).run()
+    found = await AccountCheck(account, others, host, now, order).run()
+    return [*found, *await relay_findings(account, now)]
 
 
 def order_of(request: check_pb.CheckAccountRequest) -> CheckOrder:

@@ -24,6 +24,8 @@ from kommo_service.adapters.kommo_http import KommoHttp, open_client
 from kommo_service.domain.findings import Finding, Severity
 from kommo_service.domain.limiter import Limiter
 from kommo_service.settings import KommoSettings
+from kommomesh.conversation.v1 import outbox_service_pb2 as outbox_pb
+from kommomesh.conversation.v1 import outbox_service_pb2_grpc as outbox_grpc
 from kommomesh.kommo.v1 import account_check_pb2 as check_pb
 from kommomesh.kommo.v1 import kommo_service_pb2_grpc as service_grpc
 from kommomesh_runtime.accounts import (
@@ -40,6 +42,7 @@ from kommomesh_runtime.cli import print_rows
 from kommomesh_runtime.errors import RemoteError
 
 KOMMO_SERVICE = "kommomesh.kommo.v1.KommoService"
+OUTBOX_SERVICE = "kommomesh.conversation.v1.OutboxService"
 LIMIT_SECONDS = 90.0
 _MARKS = {
     Severity.OK: "[green]ok[/green]",
@@ -139,6 +142,53 @@ async def _check_remotely(name: str, address: str, public_url: str, *, fix: bool
         except RemoteError as error:
             raise _fail(f"{address}: {error}") from None
     return [from_proto(one) for one in answer.findings]
+
+
+@app.command()
+def usage(
+    name: Annotated[str, typer.Argument(help="Id or subdomain of the account; all accounts when it is left out.")] = "",
+    address: Annotated[
+        str, typer.Option("--address", help="Where conversation-service is, which counts the messages.")
+    ] = "127.0.0.1:50061",
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how many messages accounts have sent this month of what Kommo counts, and how many they may send."""
+    accounts = _accounts(directory)
+    try:
+        chosen = [find_account(accounts, name)] if name else list(accounts)
+    except AccountNotFound as error:
+        raise _fail(f"{error}; `kommomesh accounts list` shows those that are") from None
+    rows = asyncio.run(_usages([one.id for one in chosen], address))
+    # JSON says that a value is unknown; people see nothing there.
+    print_rows(rows if as_json else [_without_none(row) for row in rows], as_json=as_json)
+
+
+def _without_none(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: "" if value is None else value for name, value in row.items()}
+
+
+async def _usages(account_ids: list[str], address: str) -> list[dict[str, Any]]:
+    target = address if "://" in address else f"dns:///{address}"
+    async with open_channel(target, services=(OUTBOX_SERVICE,), limit_seconds=LIMIT_SECONDS) as channel:
+        stub = outbox_grpc.OutboxServiceStub(channel)
+        requests = [outbox_pb.GetMonthlyUsageRequest(account_id=account_id) for account_id in account_ids]
+        try:
+            return [_usage_row((await stub.GetMonthlyUsage(request)).usage) for request in requests]
+        except RemoteError as error:
+            raise _fail(f"{address}: {error}") from None
+
+
+def _usage_row(usage: outbox_pb.MonthlyUsage) -> dict[str, Any]:
+    quota = usage.message_quota if usage.HasField("message_quota") else None
+    return {
+        "account": usage.account_id,
+        "month": usage.month,
+        "sent": usage.message_count,
+        "quota": quota,
+        "left": None if quota is None else max(0, quota - usage.message_count),
+        "told of at percent": usage.alarmed_percent,
+    }
 
 
 def _print(found: list[Finding], *, as_json: bool) -> None:

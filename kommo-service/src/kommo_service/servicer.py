@@ -6,18 +6,26 @@ from datetime import datetime
 import grpc
 
 from kommo_service.account_checks import checked, find_account, order_of, to_proto
-from kommo_service.adapters.metrics import HAND_OFFS, SENDS
+from kommo_service.adapters.alert_calls import AlertCaller
+from kommo_service.adapters.media import MediaInspector
+from kommo_service.adapters.metrics import HAND_OFFS, PASSED_OVER, SENDS
 from kommo_service.adapters.routes import Routes
+from kommo_service.alert_wire import address_findings, alerted
 from kommo_service.domain.channel import Channel
 from kommo_service.domain.hand_off import HandOff
-from kommo_service.domain.message import Message
+from kommo_service.domain.message import Continuation, Message
 from kommo_service.domain.outcomes import FinalOutcome, Reason, RetryLater, Sent, TellPerson, Unclear
 from kommo_service.domain.route import Delivered
 from kommo_service.hand_off_wire import hand_off_from_proto, outcome_to_proto
+from kommo_service.media_wire import inspected
+from kommo_service.proof_wire import proofs_of, talk_messages
 from kommomesh.common.v1 import common_pb2
 from kommomesh.kommo.v1 import account_check_pb2 as check_pb
+from kommomesh.kommo.v1 import alert_pb2 as alert_pb
+from kommomesh.kommo.v1 import delivery_proof_pb2 as proof_pb
 from kommomesh.kommo.v1 import kommo_service_pb2 as service_pb
 from kommomesh.kommo.v1 import kommo_service_pb2_grpc as service_pb_grpc
+from kommomesh.kommo.v1 import media_pb2 as media_pb
 from kommomesh_runtime.accounts import Accounts
 from kommomesh_runtime.logs import get_logger
 from kommomesh_runtime.parsing import from_seconds, require_text, to_time
@@ -48,12 +56,23 @@ class KommoServicer(service_pb_grpc.KommoServiceServicer):
         routes: the transports of each account.
         accounts: the accounts.
         now: returns the time.
+        media: looks at files.
+        alerts: calls the accounts' alert addresses.
     """
 
-    def __init__(self, routes: Routes, accounts: Accounts, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        accounts: Accounts,
+        now: Callable[[], datetime],
+        media: MediaInspector,
+        alerts: AlertCaller,
+    ) -> None:
         self._routes = routes
         self._accounts = accounts
         self._now = now
+        self._media = media
+        self._alerts = alerts
         self._in_progress: set[tuple[str, str]] = set()
 
     async def SendMessage(
@@ -92,6 +111,30 @@ class KommoServicer(service_pb_grpc.KommoServiceServicer):
             self._in_progress.discard(key)
         return _hand_off_noted(hand_off, outcome_to_proto(outcome))
 
+    async def InspectMedia(
+        self, request: media_pb.InspectMediaRequest, context: grpc.aio.ServicerContext
+    ) -> media_pb.InspectMediaResponse:
+        """Say of what type and size a file is."""
+        return await inspected(self._media, self._accounts, request)
+
+    async def SendAlert(
+        self, request: alert_pb.SendAlertRequest, context: grpc.aio.ServicerContext
+    ) -> alert_pb.SendAlertResponse:
+        """Call the alert address of an account."""
+        return await alerted(self._alerts, self._accounts, request)
+
+    async def GetDeliveryProof(
+        self, request: proof_pb.GetDeliveryProofRequest, context: grpc.aio.ServicerContext
+    ) -> proof_pb.GetDeliveryProofResponse:
+        """Say how far messages have come."""
+        return await proofs_of(self._routes, request)
+
+    async def ListTalkMessages(
+        self, request: proof_pb.ListTalkMessagesRequest, context: grpc.aio.ServicerContext
+    ) -> proof_pb.ListTalkMessagesResponse:
+        """List the messages of a talk."""
+        return await talk_messages(self._routes, self._accounts, request)
+
     async def CheckAccount(
         self, request: check_pb.CheckAccountRequest, context: grpc.aio.ServicerContext
     ) -> check_pb.CheckAccountResponse:
@@ -99,12 +142,15 @@ class KommoServicer(service_pb_grpc.KommoServiceServicer):
         name = require_text("account", request.account, maximum=ID_MAXIMUM)
         account, order = find_account(self._accounts, name), order_of(request)
         found = await checked(self._accounts, account, self._routes.hosts(account.id), self._now, order)
+        found += address_findings(self._alerts, account)
         return check_pb.CheckAccountResponse(account_id=account.id, findings=[to_proto(one) for one in found])
 
 
 def _note(message: Message, delivered: Delivered) -> None:
     kind, reason = _kind(delivered.outcome), _reason(delivered.outcome)
     SENDS.labels(delivered.transport or "none", kind, reason or "none").inc()
+    for passed in delivered.passed_over:
+        PASSED_OVER.labels(passed.value).inc()
     log.info(
         "message.handled",
         account_id=message.account_id,
@@ -112,6 +158,7 @@ def _note(message: Message, delivered: Delivered) -> None:
         transport=delivered.transport,
         outcome=kind,
         reason=reason,
+        passed_over=[one.value for one in delivered.passed_over],
         is_repeat=message.unclear_since is not None,
     )
 
@@ -158,13 +205,24 @@ def _from_proto(request: service_pb.SendMessageRequest) -> Message:
         start_before=to_time(request.start_before_time),
         unclear_since=to_time(request.unclear_since_time),
         claimed_ids=frozenset(request.claimed_kommo_message_ids),
+        lead_id=request.lead_id,
+        continuation=_continuation(request),
     )
+
+
+def _continuation(request: service_pb.SendMessageRequest) -> Continuation | None:
+    given = request.salesbot_continuation
+    expires_at = to_time(given.expire_time) if given.HasField("expire_time") else None
+    return Continuation(given.return_url, expires_at) if given.return_url and expires_at else None
 
 
 def _to_proto(delivered: Delivered) -> service_pb.SendMessageResponse:
     outcome = delivered.outcome
     response = service_pb.SendMessageResponse(
-        outcome=_OUTCOMES[type(outcome)], transport=delivered.transport, reason=_reason(outcome)
+        outcome=_OUTCOMES[type(outcome)],
+        transport=delivered.transport,
+        reason=_reason(outcome),
+        is_quota_used_up=Reason.QUOTA_USED_UP in delivered.passed_over,
     )
     if isinstance(outcome, Sent):
         response.kommo_message_ids.extend(outcome.ids)

@@ -15,3 +15,10 @@ class KommoSettings(ServerSettings):
         le=60,
         description="Age of an unclear attempt from which its absence in Kommo's record counts.",
     )
+    alert_hosts: str = Field(
+        default="",
+        description="Hosts that accounts may name as alert addresses, by commas, such as `hooks.example.com`.",
+    )
+    kommo_answer_seconds: float = Field(
+        default=8.0, gt=0, le=20, description="Longest wait for an answer of Kommo; what it brings then is unclear."
+    )

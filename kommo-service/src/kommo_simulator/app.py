@@ -19,6 +19,7 @@ from kommo_simulator import (
     chats_api,
     control,
     control_account,
+    control_installation,
     control_play,
     rest_account,
     rest_bots,
@@ -30,6 +31,7 @@ from kommo_simulator import (
 )
 from kommo_simulator.answers import on_problem
 from kommo_simulator.background import Background
+from kommo_simulator.dated import Dated
 from kommo_simulator.faults import FaultyEdge
 from kommo_simulator.guard import Guard
 from kommo_simulator.settings import SimulatorSettings
@@ -77,9 +79,18 @@ def create_app(
         operation_of=lambda scope: _operation_of(routes, scope),
         now=now,
     )
-    guard = Middleware(Guard, limit=simulator.rate_limit, token=settings.access_token.get_secret_value())
+    dated = Middleware(Dated, now=simulator.now)
+    guard = Middleware(
+        Guard,
+        limit=simulator.rate_limit,
+        token=settings.access_token.get_secret_value(),
+        is_withdrawn=lambda: simulator.is_uninstalled,
+    )
     app = Starlette(
-        routes=routes, middleware=[edge, guard], exception_handlers={HTTPException: on_problem}, lifespan=lifespan
+        routes=routes,
+        middleware=[dated, edge, guard],
+        exception_handlers={HTTPException: on_problem},
+        lifespan=lifespan,
     )
     app.state.simulator = simulator
     return app
@@ -98,6 +109,7 @@ def _routes() -> list[BaseRoute]:
         *control.ROUTES,
         *control_play.ROUTES,
         *control_account.ROUTES,
+        *control_installation.ROUTES,
         Route("/", _page_file("index.html"), methods=["GET"], name="page"),
         Route("/page.css", _page_file("page.css"), methods=["GET"], name="page_style"),
         Route("/icon.svg", _page_file("icon.svg"), methods=["GET"], name="page_icon"),

@@ -38,7 +38,7 @@ class Call:
     body: bytes
 
 
-Handler: TypeAlias = Callable[[Call], Response]
+Handler: TypeAlias = Callable[[Call], Response | Awaitable[Response]]
 
 
 def _signed(handler: Handler, needs_scope: bool) -> Callable[[Request], Awaitable[Response]]:
@@ -54,7 +54,8 @@ def _signed(handler: Handler, needs_scope: bool) -> Callable[[Request], Awaitabl
         if needs_scope and not _is_open(simulator, request.path_params["scope_id"]):
             return Response(status_code=403)
         try:
-            return handler(Call(simulator, request, body))
+            answer = handler(Call(simulator, request, body))
+            return answer if isinstance(answer, Response) else await answer
         except PayloadError as error:
             return _refused(str(error))
 
@@ -121,13 +122,18 @@ def create_chat(call: Call) -> Response:
     return Json({"id": chat.id, "user": user})
 
 
-def receive_event(call: Call) -> Response:
+async def receive_event(call: Call) -> Response:
     """Take in a new message, or change one."""
     event = _decode(call.body, Event)
     if event.event_type == "edit_message":
         chats_messages.edit(call.simulator, event.payload)
         return Response(status_code=200)
-    return Json({"new_message": chats_messages.take_in(call.simulator, event.payload)})
+    answer, message = chats_messages.take_in(call.simulator, event.payload)
+    stage = call.simulator.stage
+    if not message.is_outgoing:
+        return Json({"new_message": answer})
+    await stage.echo_before(call.simulator.world.chats[message.chat_id], message)
+    return Json({"new_message": answer}, background=stage.echo_after(message))
 
 
 def set_delivery_status(call: Call) -> Response:

@@ -12,7 +12,7 @@ import structlog
 from kommo_simulator.background import Background
 from kommo_simulator.settings import SimulatorSettings
 from kommo_simulator.signature import JSON, sign_body
-from kommo_simulator.webhook_plan import WebhookPlan
+from kommo_simulator.webhook_plan import Passage, WebhookPlan
 from kommo_simulator.webhooks_out import ATTEMPTS_KEPT, Attempt, post
 
 ChatsEvent: TypeAlias = Literal["message", "typing", "reaction"]
@@ -39,18 +39,20 @@ class ChatsHooks:
         self.attempts: deque[Attempt] = deque(maxlen=ATTEMPTS_KEPT)
         self.pending = 0
 
-    def send(self, event: ChatsEvent, chat_id: str, body: Mapping[str, Any]) -> None:
-        """Start sending one body, where a URL is set and the event is subscribed to."""
-        if self._settings.chats_webhook_url and event in self._settings.chats_webhook_events:
-            self.pending += 1
-            work = self._send(f"chats_{event}", chat_id, msgspec.json.encode(body))
-            self._background.spawn(work).add_done_callback(self._finish)
+    def send(self, event: ChatsEvent, chat_id: str, body: Mapping[str, Any]) -> Passage | None:
+        """Start sending one body and return its passage; None where no URL is set or the event is not subscribed to."""
+        if not self._settings.chats_webhook_url or event not in self._settings.chats_webhook_events:
+            return None
+        self.pending += 1
+        passage, delay = self._plan.enter(f"chats_{event}", chat_id)
+        work = self._send(f"chats_{event}", chat_id, msgspec.json.encode(body), passage, delay)
+        self._background.spawn(work).add_done_callback(self._finish)
+        return passage
 
     def _finish(self, _: asyncio.Task[None]) -> None:
         self.pending -= 1
 
-    async def _send(self, event: str, chat_id: str, body: bytes) -> None:
-        passage, delay = self._plan.enter(event, chat_id)
+    async def _send(self, event: str, chat_id: str, body: bytes, passage: Passage, delay: float) -> None:
         try:
             await asyncio.sleep(delay)
             await passage.free.wait()

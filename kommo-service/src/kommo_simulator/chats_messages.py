@@ -29,8 +29,8 @@ def new_chat(simulator: Simulator, conversation_id: str | None, external_id: str
     return chat
 
 
-def take_in(simulator: Simulator, payload: Payload) -> dict[str, Any]:
-    """Store a new message and raise its CRM event; return the answer's `new_message`.
+def take_in(simulator: Simulator, payload: Payload) -> tuple[dict[str, Any], Message]:
+    """Store a new message; return the answer's `new_message`, and the message. A client's raises its CRM event.
 
     Raises:
         PayloadError: a field breaks a rule, or the `msgid` was used before.
@@ -42,13 +42,14 @@ def take_in(simulator: Simulator, payload: Payload) -> dict[str, Any]:
     if speaker is not None and payload.receiver is None:
         raise PayloadError("payload.receiver is required when sender.ref_id is given")
     message = _store(simulator, payload, sender, speaker)
-    return {
+    answer = {
         "conversation_id": payload.conversation_id,
         "sender_id": sender.id,
         "receiver_id": payload.receiver.id if payload.receiver else None,
         "msgid": message.id,
         "ref_id": payload.msgid,
     }
+    return answer, message
 
 
 def edit(simulator: Simulator, payload: Payload) -> None:
@@ -78,7 +79,7 @@ def set_status(message: Message, change: StatusChange) -> None:
 
 
 def _store(simulator: Simulator, payload: Payload, sender: Person, speaker: Author | None) -> Message:
-    stage, settings = simulator.stage, simulator.settings
+    stage = simulator.stage
     chat = chat_of(simulator, payload.conversation_id, payload.conversation_ref_id)
     is_new = chat is None or not chat.message_ids
     if chat is None:
@@ -91,8 +92,6 @@ def _store(simulator: Simulator, payload: Payload, sender: Person, speaker: Auth
     message = simulator.world.add_message(chat, stage.talk_in_work(chat), _draft(payload, author))
     if speaker is None:
         stage.announce_client_message(chat, message, is_new and not payload.silent)
-    elif settings.echo != "off":
-        stage.echo(chat, message)
     return message
 
 

@@ -24,9 +24,16 @@ class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token_scopes: list[str] | UnsetType = UNSET
     echo: str | UnsetType = UNSET
     echo_order: str | UnsetType = UNSET
+    echo_shapes: list[str] | UnsetType = UNSET
     raise_talk_events: bool | UnsetType = UNSET
     raise_unsorted: bool | UnsetType = UNSET
     delivery_delay_seconds: float | UnsetType = UNSET
+    whatsapp_window_hours: float | UnsetType = UNSET
+    clock_ahead_seconds: float | UnsetType = UNSET
+    salesbot_id: int | UnsetType = UNSET
+    salesbot_field_id: int | UnsetType = UNSET
+    salesbot_delay_seconds: float | UnsetType = UNSET
+    lead_field_limit: int | UnsetType = UNSET
     adopt_unknown_chats: bool | UnsetType = UNSET
     serve_media: bool | UnsetType = UNSET
     media_placeholder: str | UnsetType = UNSET

@@ -14,7 +14,7 @@ from kommo_simulator.simulator import Simulator
 
 
 class NewChat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A chat to make, with an open talk and no message."""
+    """A chat to make, with an open talk and no message; `lead_id` names the lead, which other chats may have too."""
 
     chat_id: str | None = None
     contact_id: int | None = None
@@ -22,6 +22,7 @@ class NewChat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = "Cliente de prueba"
     phone: str = ""
     lead: bool = True
+    lead_id: int | None = None
     talk_id: int | None = None
 
 
@@ -132,7 +133,7 @@ async def make_chat(request: Request) -> Response:
     chat = world.chats.get(new.chat_id or "")
     if chat is None:
         contact = world.ensure_contact(new.contact_id, new.name, new.phone)
-        chat = world.add_chat(new.chat_id, contact, new.origin, new.lead)
+        chat = world.add_chat(new.chat_id, contact, new.origin, new.lead, lead_id=new.lead_id)
     if new.talk_id is not None and new.talk_id not in world.talks:
         world.open_talk(chat, new.talk_id)
     if world.current_talk(chat) is None:

@@ -17,10 +17,20 @@ def encode(fields: Fields) -> bytes:
     return urlencode(fields).encode()
 
 
-def message_added(settings: SimulatorSettings, chat: Chat, message: Message) -> Fields:
-    """Return the fields of `message[add]`: a client's message, in some accounts also the company's."""
-    root = "message[add][0]"
-    return [*account_fields(settings), *_message(root, chat, message), (f"{root}[origin]", chat.origin)]
+def message_added(
+    settings: SimulatorSettings,
+    chat: Chat,
+    message: Message,
+    author: Author | None = None,
+    root: str = "message[add][0]",
+) -> Fields:
+    """Return the fields of `message[add]`: a client's message, in some accounts also the company's.
+
+    Args:
+        author: the author to show, where it is not the one stored.
+        root: what the names of the fields begin with; bare `add[0]` in some samples.
+    """
+    return [*account_fields(settings), *_message(root, chat, message, author), (f"{root}[origin]", chat.origin)]
 
 
 def outgoing_message_added(

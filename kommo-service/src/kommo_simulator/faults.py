@@ -2,8 +2,9 @@
 
 import asyncio
 import re
+import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DELIVERY_ERROR = "kommo_simulator.delivery_error"
+# The text that somebody else writes over the custom fields that the request has just set.
+OVERWRITTEN = "kommo_simulator.overwritten"
 REQUESTS_KEPT = 50_000
 
 Action = Literal[
@@ -23,6 +26,8 @@ Action = Literal[
     "reset_after",
     "delay",
     "delivery_error",
+    "swallow",
+    "overwrite_field",
 ]
 log = structlog.get_logger()
 
@@ -59,6 +64,7 @@ class FaultOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: int = 500
     body: str = ""
     content_type: str = "text/html"
+    headers: Mapping[str, str] = {}
     delay_seconds: float = 0.0
 
 
@@ -159,9 +165,17 @@ class FaultyEdge:
         if fault.action == "delivery_error":
             await self._app({**scope, DELIVERY_ERROR: True}, receive, send)
             return
+        if fault.action == "overwrite_field":
+            await self._app({**scope, OVERWRITTEN: fault.body}, receive, send)
+            return
+        if fault.action == "swallow":
+            await _pretend(self._operation_of(scope), send)
+            return
         if fault.action == "delay":
+            body = await _whole_body(receive)
             await asyncio.sleep(fault.delay_seconds)
-            await self._app(scope, receive, send)
+            # Taken in before the wait: Kommo carries out what it has received even when the caller has left.
+            await self._app(scope, _replayed(body, receive), send)
             return
         if fault.action.endswith("_after"):
             await self._app(scope, receive, _swallow)
@@ -177,10 +191,42 @@ async def _swallow(message: Message) -> None:
 
 
 async def _answer(fault: FaultOrder, send: Send) -> None:
-    body = fault.body.encode()
-    headers = [(b"content-type", fault.content_type.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": fault.status, "headers": headers})
+    more = [(name.lower().encode(), value.encode()) for name, value in fault.headers.items()]
+    await _send_whole(fault.status, fault.content_type, fault.body.encode(), more, send)
+
+
+async def _pretend(operation: str, send: Send) -> None:
+    """Answer as if a message had been taken in, which never appears anywhere."""
+    if operation == "send_message":
+        await _send_whole(202, "application/json", f'{{"id":"{uuid.uuid4()}"}}'.encode(), [], send)
+    else:
+        await _send_whole(202, "text/plain", b"Accepted", [], send)
+
+
+async def _send_whole(status: int, content_type: str, body: bytes, more: list[tuple[bytes, bytes]], send: Send) -> None:
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode()), *more]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _whole_body(receive: Receive) -> bytes:
+    """Return a request's body; what came of it when the caller left before its end."""
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives a body that was read before, and then what comes after it."""
+    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return first.pop() if first else await receive()
+
+    return replay
 
 
 def _abort(receive: Receive) -> None:

@@ -1,6 +1,7 @@
 """The gates: request limits and bearer token on the REST API, no foreign web pages on the control API."""
 
 import hmac
+from collections.abc import Callable
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,9 +15,10 @@ _REFUSALS = {Verdict.TOO_MANY: (TOO_MANY_PAGE, 429), Verdict.BANNED: (FORBIDDEN_
 class Guard:
     """Lets requests to /api/ pass that are within the limits and carry the token, and to /control/ no foreign pages."""
 
-    def __init__(self, app: ASGIApp, limit: RateLimit, token: str) -> None:
+    def __init__(self, app: ASGIApp, limit: RateLimit, token: str, is_withdrawn: Callable[[], bool]) -> None:
         self._app = app
         self._limit = limit
+        self._is_withdrawn = is_withdrawn
         self._expected = f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,7 +39,7 @@ class Guard:
         if verdict in _REFUSALS:
             page, status = _REFUSALS[verdict]
             return Response(page, status, media_type="text/html")
-        if not hmac.compare_digest(authorization, self._expected):
+        if self._is_withdrawn() or not hmac.compare_digest(authorization, self._expected):
             return Json(problem_body(401, "Unauthorized"), 401, media_type=PROBLEM)
         return None
 

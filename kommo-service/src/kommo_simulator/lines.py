@@ -4,11 +4,15 @@ from typing import Any, Literal
 
 import msgspec
 
+from kommo_simulator.crm_shapes import ClientShape
 from kommo_simulator.media import AttachmentLine
 
 
 class ClientLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message to play as a client; with `late_file_seconds` its file follows in a second webhook."""
+    """A message to play as a client; with `late_file_seconds` its file follows in a second webhook.
+
+    `also` are further texts of the client that the same webhook brings; `shape` is how the webhook names its fields.
+    """
 
     text: str = ""
     chat_id: str | None = None
@@ -27,6 +31,8 @@ class ClientLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deliver: bool = True
     delay_seconds: float = 0.0
     late_file_seconds: float | None = None
+    also: list[str] = []
+    shape: ClientShape = "wrapped"
 
 
 class Button(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from kommo_simulator import crm_events, crm_records
 from kommo_simulator.answers import Hal, Problem, page_links, page_of, read_json
+from kommo_simulator.faults import OVERWRITTEN
 from kommo_simulator.model import Contact, Lead, Note, Task
 from kommo_simulator.simulator import Simulator
 
@@ -75,10 +76,13 @@ async def patch_entity(request: Request) -> Response:
     """Change one lead or contact."""
     simulator, entity = Simulator.of(request), _entity(request)
     patch = await read_json(request, Patch)
+    _check_fields(simulator, patch)
     if isinstance(entity, Lead):
         _move(simulator, entity, patch)
         entity.price = entity.price if patch.price is UNSET else patch.price
     _rename(entity, patch)
+    if OVERWRITTEN in request.scope:
+        _overwrite(entity, request.scope[OVERWRITTEN])
     _retag(simulator, entity, patch)
     entity.updated_at = simulator.world.seconds()
     _announce_update(simulator, entity)
@@ -188,10 +192,35 @@ def _move(simulator: Simulator, lead: Lead, patch: Patch) -> None:
 
 
 def _rename(entity: Lead | Contact, patch: Patch) -> None:
-    for name in ("name", "responsible_user_id", "custom_fields_values"):
+    for name in ("name", "responsible_user_id"):
         value = getattr(patch, name)
         if value is not UNSET:
             setattr(entity, name, value)
+    if patch.custom_fields_values is not UNSET:
+        entity.custom_fields_values = _merged(entity.custom_fields_values, patch.custom_fields_values)
+
+
+def _check_fields(simulator: Simulator, patch: Patch) -> None:
+    limit = simulator.settings.lead_field_limit
+    fields = patch.custom_fields_values or [] if patch.custom_fields_values is not UNSET else []
+    texts = [value.get("value") for field in fields for value in field.get("values") or ()]
+    if limit and any(isinstance(text, str) and len(text) > limit for text in texts):
+        raise Problem(400, f"This value has more than {limit} characters.", "custom_fields_values")
+
+
+def _merged(known: list[dict[str, Any]] | None, changed: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """Return custom fields after a change, which touches only those that it names; null empties them all."""
+    if changed is None:
+        return None
+    named = {field.get("field_id") for field in changed}
+    return [*(field for field in known or () if field.get("field_id") not in named), *changed]
+
+
+def _overwrite(entity: Lead | Contact, text: str) -> None:
+    """Write a text over an entity's custom fields, as a colleague or another program may at any moment."""
+    entity.custom_fields_values = [
+        {**field, "values": [{"value": text}]} for field in entity.custom_fields_values or ()
+    ]
 
 
 def _retag(simulator: Simulator, entity: Lead | Contact, patch: Patch) -> None:

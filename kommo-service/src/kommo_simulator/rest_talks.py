@@ -4,7 +4,6 @@ import hashlib
 from typing import Any
 
 import msgspec
-from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -49,18 +48,7 @@ async def send_message(request: Request) -> Response:
     if not simulator.quota.take():
         raise Problem(402, "Over chat API limit")
     message = await simulator.stage.api_sends(talk, body.text, Via.TALK_MESSAGE, DELIVERY_ERROR in request.scope)
-    return Json({"id": message.id}, 202, background=echo_after(simulator, message))
-
-
-def echo_after(simulator: Simulator, message: Message) -> BackgroundTask | None:
-    """Return the task that raises a message's echo once its send is answered, where the settings want it then."""
-    if simulator.settings.echo_order == "before":
-        return None
-
-    async def echo() -> None:
-        simulator.stage.echo(simulator.world.chats[message.chat_id], message)
-
-    return BackgroundTask(echo)
+    return Json({"id": message.id}, 202, background=simulator.stage.echo_after(message))
 
 
 async def get_talk(request: Request) -> Response:

@@ -13,8 +13,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kommo_simulator.answers import Json, Problem, read_json
+from kommo_simulator.bots import say, wait_for_answer
+from kommo_simulator.bots_at_work import Wait
 from kommo_simulator.faults import DELIVERY_ERROR
-from kommo_simulator.model import Chat, Via
+from kommo_simulator.model import Chat
 from kommo_simulator.settings import SimulatorSettings
 from kommo_simulator.simulator import Simulator
 from kommo_simulator.webhooks_out import post
@@ -24,10 +26,14 @@ TOKEN_SECONDS = 300
 MAXIMUM_HANDLERS = 10
 MAXIMUM_SHOWN = 80
 MAXIMUM_BUTTONS = 25
+_ENTITY_TYPES: dict[str, tuple[str, int]] = {"lead": ("lead", 2), "contact": ("contact", 1)}
 
 
 class WidgetOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A widget request to play; `prints` names the key of the answer's data that the bot shows afterwards."""
+    """A widget request to play; `prints` names the key of the answer's data that the bot shows afterwards.
+
+    The documentation names the kind of its entity by a word, the vendor's library by a number.
+    """
 
     chat_id: str
     url: str
@@ -35,6 +41,8 @@ class WidgetOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bot_id: int = 48_211
     prints: str | None = None
     as_form: bool = False
+    lifetime_seconds: float | None = None
+    entity_type: Literal["word", "number"] = "word"
 
 
 class Handler(msgspec.Struct, frozen=True):
@@ -51,12 +59,13 @@ class Continuation(msgspec.Struct, frozen=True):
     execute_handlers: list[Handler] = []
 
 
-def widget_token(settings: SimulatorSettings, url: str, chat: Chat, now: int) -> str:
+def widget_token(settings: SimulatorSettings, url: str, chat: Chat, now: int, *, numbered: bool = False) -> str:
     """Return the JWT of a widget request.
 
     Args:
         url: where the request goes; its scheme and host become the audience.
         now: unix seconds.
+        numbered: whether `entity_type` is a number.
 
     Source: Kommo Salesbot, widget_request; HS512 with the integration's client secret.
     """
@@ -71,7 +80,7 @@ def widget_token(settings: SimulatorSettings, url: str, chat: Chat, now: int) ->
         "subdomain": settings.subdomain,
         "client_uuid": settings.client_uuid,
         "bot_type": "salesbot",
-        "entity_type": "lead" if chat.lead_id else "contact",
+        "entity_type": _ENTITY_TYPES["lead" if chat.lead_id else "contact"][numbered],
         "entity_id": chat.lead_id or chat.contact_id,
     }
     signed = b".".join(_base64(msgspec.json.encode(part)) for part in ({"typ": "JWT", "alg": "HS512"}, claims))
@@ -87,12 +96,10 @@ async def play_widget_request(request: Request) -> Response:
         raise Problem(404, "Chat not found")
     continue_id = simulator.world.new_number()
     return_url = f"{request.base_url}api/v4/salesbot/{order.bot_id}/continue/{continue_id}"
-    simulator.world.continuations = {
-        # One bot at a time for a lead: a second one ends the wait of the first.
-        **{key: wait for key, wait in simulator.world.continuations.items() if wait[1] != chat.id},
-        continue_id: (order.bot_id, chat.id, order.prints),
-    }
-    token = widget_token(simulator.settings, order.url, chat, simulator.world.seconds())
+    ends_at = None if order.lifetime_seconds is None else simulator.world.now() + order.lifetime_seconds
+    wait_for_answer(simulator, continue_id, Wait(order.bot_id, chat.id, order.prints, ends_at))
+    numbered = order.entity_type == "number"
+    token = widget_token(simulator.settings, order.url, chat, simulator.world.seconds(), numbered=numbered)
     body = {"token": token, "data": order.data, "return_url": return_url}
     content_type = "application/x-www-form-urlencoded" if order.as_form else "application/json"
     encoded = urlencode(_flat(body)).encode() if order.as_form else msgspec.json.encode(body)
@@ -105,18 +112,17 @@ async def play_widget_request(request: Request) -> Response:
 async def continue_bot(request: Request) -> Response:
     """Continue a waiting bot, once."""
     simulator, body = Simulator.of(request), await read_json(request, Continuation)
-    wait = simulator.world.continuations.get(request.path_params["continue_id"])
-    if wait is None or wait[0] != request.path_params["bot_id"]:
+    waits = simulator.world.bots.waits
+    wait = waits.get(request.path_params["continue_id"])
+    is_over = wait is not None and wait.ends_at is not None and wait.ends_at <= simulator.world.now()
+    if wait is None or is_over or wait.bot_id != request.path_params["bot_id"]:
         raise Problem(404, "Continuation not found")
-    texts = _shown_texts(body)
-    del simulator.world.continuations[request.path_params["continue_id"]]
-    printed = body.data.get(wait[2]) if wait[2] else None
-    chat = simulator.world.chats[wait[1]]
-    for text in (*texts, *((str(printed),) if printed else ())):
-        talk = simulator.stage.talk_in_work(chat)
-        message = await simulator.stage.api_sends(talk, text, Via.SALESBOT, DELIVERY_ERROR in request.scope)
-        if simulator.settings.echo_order == "after":
-            simulator.stage.echo(chat, message)
+    shown = _shown_texts(body)
+    del waits[request.path_params["continue_id"]]
+    printed = body.data.get(wait.prints) if wait.prints else None
+    texts = [*shown, *([str(printed)] if printed else [])]
+    chat = simulator.world.chats[wait.chat_id]
+    await say(simulator, chat, lambda: texts, fails=DELIVERY_ERROR in request.scope)
     return Response(status_code=202)
 
 

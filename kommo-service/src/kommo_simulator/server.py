@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Generator
+import time
+from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
 from typing import cast
 
@@ -49,27 +50,42 @@ class RunningSimulator:
 
 
 @contextlib.asynccontextmanager
-async def running_simulator(settings: SimulatorSettings) -> AsyncIterator[RunningSimulator]:
+async def running_simulator(
+    settings: SimulatorSettings, now: Callable[[], float] = time.time
+) -> AsyncIterator[RunningSimulator]:
     """Serve a simulator on the host and port of the settings while the context lasts.
+
+    Args:
+        settings: what it plays.
+        now: returns unix seconds.
 
     Raises:
         OSError: the port is taken.
     """
-    app = create_app(settings)
+    app = create_app(settings, now)
+    # Kommo's clock may be another than the machine's, so the application dates its answers itself.
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=1, ws="none"
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=1,
+        ws="none",
+        date_header=False,
     )
     listener = socket.create_server((settings.host, settings.port), backlog=2048)
     server = Server(config)
     port: int = listener.getsockname()[1]
     url = f"http://{settings.host}:{port}"
     app.state.simulator.media.address = url
-    async with asyncio.TaskGroup() as group:
-        serving = group.create_task(server.serve(sockets=[listener]))
-        ready = group.create_task(server.ready.wait())
-        await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
-        try:
-            yield RunningSimulator(url, port, app, server)
-        finally:
-            ready.cancel()
-            server.should_exit = True
+    # The server closes its socket when it ends by itself, not when what runs inside fails.
+    with listener:
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(server.serve(sockets=[listener]))
+            ready = group.create_task(server.ready.wait())
+            await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
+            try:
+                yield RunningSimulator(url, port, app, server)
+            finally:
+                ready.cancel()
+                server.should_exit = True

@@ -26,6 +26,7 @@ EVENTS = (
     "note_contact",
 )
 CHATS_EVENTS = ("message", "typing", "reaction")
+ECHO_SHAPES = ("outgoing_message", "message", "add", "chats")
 SCOPES = ("crm", "notifications", "send_external_messages", "list_external_messages")
 
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -63,12 +64,24 @@ class SimulatorSettings(BaseSettings):
     echo_order: Literal["after", "before"] = Field(
         default="after", description="Whether that echo goes out after or before the answer of the send."
     )
+    echo_shapes: Words = Field(
+        default=ECHO_SHAPES[:1],
+        description="Shapes of that echo, each raised: outgoing_message, message, add, chats (own channel alone).",
+    )
 
     rate: int = Field(default=7, ge=0, description="REST requests per second; 0 = unlimited.")
     ban_after: int = Field(default=30, ge=1, description="Refusals within 10 s that lead to the HTML 403.")
     ban_seconds: float = Field(default=60.0, gt=0, description="Length of that ban, before `time_scale`.")
     quota: int = Field(default=10_000, ge=0, description="send_message calls per calendar month; 0 = unlimited.")
     plan_has_addon: bool = Field(default=True, description="False: send_message answers 402 for the tariff.")
+    whatsapp_window_hours: float = Field(
+        default=24.0,
+        ge=0,
+        description="Time after the client's last word in which WhatsApp takes free text; 0 = without end.",
+    )
+    clock_ahead_seconds: float = Field(
+        default=0.0, description="How far Kommo's clock is ahead of this machine's; below zero it is behind."
+    )
     delivery_delay_seconds: float = Field(default=0.3, ge=0, description="Time until `sent` becomes `delivered`.")
     adopt_unknown_chats: bool = Field(
         default=True, description="Development aid, unlike Kommo: unknown talks and contacts get a chat on demand."
@@ -79,6 +92,17 @@ class SimulatorSettings(BaseSettings):
     )
     public_url: str = Field(default="", description="URL of those links; empty = where the simulator listens.")
     media_placeholder: str = Field(default="", description="Text of media messages that the client sent without one.")
+
+    salesbot_id: int = Field(default=0, ge=0, description="The only Salesbot; 0 = any id is one.")
+    salesbot_field_id: int = Field(
+        default=0, ge=0, description="Custom field of the lead that a launched bot prints; 0 = the first with a text."
+    )
+    salesbot_delay_seconds: float = Field(
+        default=0.0, ge=0, description="Time from the launch or continuation of a bot until it speaks."
+    )
+    lead_field_limit: int = Field(
+        default=256, ge=0, description="Longest text of a lead's custom field; 0 = unlimited, as in a text area."
+    )
 
     client_uuid: str = Field(default=LOCAL_CLIENT_UUID, min_length=1, description="Id of the integration.")
     client_secret: SecretStr = Field(default=SecretStr(LOCAL_CLIENT_SECRET), description="Its secret, for bot tokens.")
@@ -94,7 +118,9 @@ class SimulatorSettings(BaseSettings):
     )
     chats_webhook_timeout_seconds: float = Field(default=5.0, gt=0, description="Time a Chats webhook may take.")
 
-    @field_validator("token_scopes", "webhook_urls", "webhook_events", "chats_webhook_events", mode="before")
+    @field_validator(
+        "token_scopes", "webhook_urls", "webhook_events", "chats_webhook_events", "echo_shapes", mode="before"
+    )
     @classmethod
     def _split_words(cls, value: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
@@ -104,6 +130,13 @@ class SimulatorSettings(BaseSettings):
     def _check_chats_events(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := set(value) - set(CHATS_EVENTS):
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(CHATS_EVENTS)}")
+        return value
+
+    @field_validator("echo_shapes")
+    @classmethod
+    def _check_echo_shapes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(value) - set(ECHO_SHAPES):
+            raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(ECHO_SHAPES)}")
         return value
 
     @property

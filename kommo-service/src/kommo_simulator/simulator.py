@@ -25,12 +25,13 @@ class Simulator:
     """Everything a request handler may need; `settings` is a copy of `first_settings` that may change."""
 
     first_settings: SimulatorSettings
-    now: Callable[[], float]
+    machine_now: Callable[[], float]
     clock: Callable[[], float]
     new_id: Callable[[], str]
     faults: Faults = field(default_factory=Faults)
     received: deque[Received] = field(default_factory=lambda: deque(maxlen=REQUESTS_KEPT))
     is_channel_connected: bool = False
+    is_uninstalled: bool = False
     plan: WebhookPlan = field(default_factory=WebhookPlan)
     settings: SimulatorSettings = field(init=False)
     world: World = field(init=False)
@@ -47,6 +48,10 @@ class Simulator:
         self.quota = Quota(settings.quota, self.now)
         ban_seconds = settings.ban_seconds * settings.time_scale
         self.rate_limit = RateLimit(settings.rate, settings.ban_after, ban_seconds, self.clock)
+
+    def now(self) -> float:
+        """Return unix seconds by Kommo's clock, which the settings may move away from the machine's."""
+        return self.machine_now() + self.settings.clock_ahead_seconds
 
     @staticmethod
     def of(request: Request) -> "Simulator":
@@ -72,6 +77,11 @@ class Simulator:
         self.quota.quota = self.settings.quota
         self.rate_limit.rate = self.settings.rate
 
+    def uninstall(self) -> None:
+        """Take the integration out of the account: its token, its webhooks and its channel go with it."""
+        self.is_uninstalled, self.is_channel_connected = True, False
+        self.stage.webhooks.subscriptions.clear()
+
     def reset(self) -> None:
         """Go back to the state of the start: no chats, files, faults or log, the first settings and subscriptions."""
         self.stage.background.cancel()
@@ -85,4 +95,5 @@ class Simulator:
         self.rate_limit.reset()
         self.faults.clear()
         self.received.clear()
+        self.is_uninstalled = False
         self.is_channel_connected = self.settings.channel_connected

@@ -2,23 +2,28 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from starlette.background import BackgroundTask
 
 from kommo_simulator import crm_events, crm_records
 from kommo_simulator.background import Background
 from kommo_simulator.chats_bodies import message_hook
 from kommo_simulator.chats_hooks import ChatsHooks
 from kommo_simulator.company_lines import drafts_of
+from kommo_simulator.crm_shapes import ClientShape, shaped
 from kommo_simulator.lines import ClientLine, ColleagueLine
 from kommo_simulator.media import FILE_NAMES, AttachmentLine, MediaStore
 from kommo_simulator.model import Attachment, Author, AuthorType, Chat, DeliveryStatus, Message, Talk, Via
 from kommo_simulator.settings import SimulatorSettings
 from kommo_simulator.state import Draft, World
+from kommo_simulator.webhook_plan import Passage
 from kommo_simulator.webhooks_out import Job, Webhooks
 
 __all__ = ["ClientLine", "ColleagueLine", "Stage"]
 
 SOURCE_ID = "20417733"
+WHATSAPP = "waba"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +49,43 @@ class Stage:
             talk = self.talk_in_work(chat, announce=line.deliver)
             late = file is not None and line.late_file_seconds is not None
             message = self.world.add_message(chat, talk, self._client_draft(chat, line, file, late))
+        also = [] if known else [self._written(chat, text) for text in line.also]
         if line.deliver:
-            self.announce_client_message(chat, message, is_new, line.copies, line.delay_seconds)
+            self.announce_client_message(
+                chat, message, is_new, line.copies, line.delay_seconds, also=also, shape=line.shape
+            )
         if known is None and file is not None and line.late_file_seconds is not None:
             self.background.spawn(self._file_follows(chat, message, file, line))
         return message
 
+    def _written(self, chat: Chat, text: str) -> Message:
+        author = Author(AuthorType.EXTERNAL, chat.client_id, chat.client_name)
+        return self.world.add_message(chat, self.talk_in_work(chat), Draft(text, author, Via.CLIENT))
+
     def announce_client_message(
-        self, chat: Chat, message: Message, is_new: bool, copies: int = 1, delay: float = 0.0
+        self,
+        chat: Chat,
+        message: Message,
+        is_new: bool,
+        copies: int = 1,
+        delay: float = 0.0,
+        *,
+        also: Sequence[Message] = (),
+        shape: ClientShape = "wrapped",
     ) -> None:
-        """Raise message[add]; for a new chat also its contact and lead, and the unsorted copy."""
+        """Raise message[add]; for a new chat also its contact and lead, and the unsorted copy.
+
+        Args:
+            also: further messages of the same webhook.
+            shape: how the webhook names its fields.
+        """
         if is_new:
             self.raise_records("add", chat)
         fields = crm_events.message_added(self.settings, chat, message)
+        for number, other in enumerate(also, start=1):
+            more = crm_events.message_added(self.settings, chat, other, root=f"message[add][{number}]")
+            fields += [pair for pair in more if not pair[0].startswith("account")]
+        fields = shaped(fields, shape)
         self.webhooks.raise_event("add_message", chat.id, fields, copies, delay)
         if is_new and chat.lead_id is not None and self.settings.raise_unsorted:
             lead, contact = self.world.leads[chat.lead_id], self.world.contacts[chat.contact_id]
@@ -89,15 +118,39 @@ class Stage:
         """
         chat = self.world.chats[talk.chat_id]
         draft = Draft(text, self.world.bot(), via, delivery_status=DeliveryStatus.SENT)
+        is_late = self._is_window_over(chat)
         message = self.world.add_message(chat, talk, draft)
-        if self.settings.echo_order == "before":
-            await asyncio.gather(*(job.first_answered.wait() for job in self.echo(chat, message) if not job.is_held))
+        await self.echo_before(chat, message)
         self.relay(chat, message)
-        self.settle(message, DeliveryStatus.ERROR if fails else DeliveryStatus.DELIVERED)
+        self.settle(message, DeliveryStatus.ERROR if fails or is_late else DeliveryStatus.DELIVERED)
         return message
 
-    def echo(self, chat: Chat, message: Message) -> Sequence[Job]:
-        """Raise outgoing_message[add] for a message that no person wrote, as the settings want it."""
+    def _is_window_over(self, chat: Chat) -> bool:
+        """Tell whether WhatsApp takes no free text any more; a chat in which nobody wrote yet is left alone."""
+        if chat.origin != WHATSAPP or not self.settings.whatsapp_window_hours:
+            return False
+        written = [m.created_at for m in self.world.messages_of(chat) if not m.is_outgoing]
+        ends_at = max(written, default=self.world.seconds()) + self.settings.whatsapp_window_hours * 3600
+        return self.world.seconds() > ends_at
+
+    async def echo_before(self, chat: Chat, message: Message) -> None:
+        """Report a message back where that comes before its send is answered; return once all have answered."""
+        if self.settings.echo_order == "before":
+            passages = self.echo(chat, message)
+            await asyncio.gather(*(passage.done.wait() for passage in passages if passage.free.is_set()))
+
+    def echo_after(self, message: Message) -> BackgroundTask | None:
+        """Return the task that reports a message back once its send is answered, where the settings want it then."""
+        if self.settings.echo_order == "before":
+            return None
+
+        async def echo() -> None:
+            self.echo(self.world.chats[message.chat_id], message)
+
+        return BackgroundTask(echo)
+
+    def echo(self, chat: Chat, message: Message) -> Sequence[Passage]:
+        """Report a message that no person wrote back, in every shape that the settings name."""
         author = message.author
         # The caller knows an adopted chat by another id than ours: news of ours would be news of a stranger's chat.
         if self.settings.echo == "off" or chat.is_adopted:
@@ -105,14 +158,30 @@ class Stage:
         if self.settings.echo == "internal":
             user = self.world.users[0]
             author = Author(AuthorType.INTERNAL, user.amojo_id or str(user.id), user.name, user.id)
-        return self._raise_outgoing(chat, message, author)
+        found: list[Passage] = []
+        for shape in self.settings.echo_shapes:
+            found += self._echo_in(shape, chat, message, author)
+        return found
 
-    def relay(self, chat: Chat, message: Message) -> None:
+    def _echo_in(self, shape: str, chat: Chat, message: Message, author: Author) -> Sequence[Passage]:
+        if shape == "chats":
+            passage = self.relay(chat, replace(message, author=author))
+            return [passage] if passage else []
+        if shape == "outgoing_message":
+            jobs = self._raise_outgoing(chat, message, author)
+        else:
+            root = "add[0]" if shape == "add" else "message[add][0]"
+            fields = crm_events.message_added(self.settings, chat, message, author, root)
+            jobs = self.webhooks.raise_event("add_message", chat.id, fields)
+        return [job.passage for job in jobs]
+
+    def relay(self, chat: Chat, message: Message) -> Passage | None:
         """Send a company's message of the own channel to the owner of the channel."""
-        if chat.origin == self.settings.origin:
-            contact = self.world.contacts[chat.contact_id]
-            body = message_hook(self.settings, chat, contact, message, self.world.seconds())
-            self.chats_hooks.send("message", chat.id, body)
+        if chat.origin != self.settings.origin:
+            return None
+        contact = self.world.contacts[chat.contact_id]
+        body = message_hook(self.settings, chat, contact, message, self.world.seconds())
+        return self.chats_hooks.send("message", chat.id, body)
 
     def settle(self, message: Message, status: DeliveryStatus = DeliveryStatus.DELIVERED) -> None:
         """Give an outgoing message its final delivery status after the usual delay."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from kommo_simulator.bots_at_work import BotsAtWork
 from kommo_simulator.model import (
     Attachment,
     Author,
@@ -71,8 +72,7 @@ class World:
         self.tasks: dict[int, Task] = {}
         # When somebody of the company last typed in a chat of the own channel, unix seconds.
         self.typed_at: dict[str, int] = {}
-        # Of each waiting bot: its id, its chat, and the key of the answer's data that it prints.
-        self.continuations: dict[int, tuple[int, str, str | None]] = {}
+        self.bots = BotsAtWork()
 
     def seconds(self) -> int:
         """Return the time in whole unix seconds."""
@@ -109,9 +109,10 @@ class World:
         origin: str,
         with_lead: bool = True,
         conversation_id: str | None = None,
+        lead_id: int | None = None,
     ) -> Chat:
         """Make a chat of a contact on a channel."""
-        lead = self.add_lead(contact) if with_lead else None
+        lead = self.add_lead(contact, lead_id) if with_lead else None
         chat = Chat(
             chat_id or self.new_id(),
             origin,

@@ -70,11 +70,6 @@ class Job:
         """Set once the first attempt was answered, or given up."""
         return self.passage.done
 
-    @property
-    def is_held(self) -> bool:
-        """True while it waits to be released."""
-        return not self.passage.free.is_set()
-
 
 def next_delay(attempt: int, status: int) -> float | None:
     """Return the seconds until the next attempt, before scaling; None when there is none.

@@ -44,4 +44,5 @@ def evidence_for(
         instructions=instructions,
         canary=canary,
         language=language or profile.language,
+        has_media=any(said.content_type != "text" for said in (*question.history, *question.burst)),
     )

@@ -9,7 +9,7 @@ from kommomesh_runtime.accounts import Account, Accounts
 from kommomesh_runtime.handoff import HandoffSettings
 
 # What a hand-over does in Kommo has tests of its own.
-QUIET = HandoffSettings(note=False, task=False)
+QUIET = HandoffSettings(note=False, task=False, person_reminder_after_seconds=0)
 ACCOUNT = Account(id="12345", subdomain="test", requests_per_second=1000, handoff=QUIET)
 OTHER = Account(id="777", subdomain="other", requests_per_second=1000, handoff=QUIET)
 

@@ -3,10 +3,12 @@
 import asyncio
 from uuid import uuid4
 
+from structlog.testing import capture_logs
 from support.conversation_mesh import ACCOUNT_ID, Mesh, refused, running_mesh, sent
 
 from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh.conversation.v1 import outbox_service_pb2 as outbox_pb
+from kommomesh_runtime.telemetry import REGISTRY
 
 
 async def test_given_a_permanent_failure_when_reported_then_a_person_is_called_and_the_rest_is_dropped(mesh: Mesh):
@@ -50,6 +52,23 @@ async def test_given_a_reply_that_waited_too_long_when_leased_then_it_becomes_a_
     assert await mesh.outcomes(turn.conversation.id) == ["HANDED_TO_PERSON"]
 
 
+async def test_given_a_reply_that_waited_too_long_when_given_up_then_it_is_counted_and_told_as_a_dead_letter(
+    mesh: Mesh,
+):
+    def dead() -> float:
+        return REGISTRY.get_sample_value("deliveries_reported_total", {"state": "dead"}) or 0.0
+
+    turn = await mesh.answered("uno")
+    before = dead()
+    mesh.clock.advance(901)
+    with capture_logs() as logs:
+        await mesh.lease_deliveries()
+    assert dead() == before + 1
+    (delivery,) = (await mesh.trace(turn_id=turn.turn_id)).deliveries
+    (told,) = [one for one in logs if one["event"] == "delivery.given_up"]
+    assert (told["delivery_id"], told["reason"]) == (delivery.id, "delivery_too_old")
+
+
 async def test_given_dead_letters_when_listed_page_by_page_then_the_newest_come_first(mesh: Mesh):
     for number in range(5):
         await mesh.answered(f"respuesta {number}", chat=f"chat-{number}")
@@ -76,6 +95,8 @@ async def test_given_a_dead_letter_when_replayed_by_force_then_it_leaves_althoug
     assert {delivery.state for delivery in replayed} == {pb.DELIVERY_STATE_PENDING}
     leased = await mesh.lease_delivery()
     assert (leased.delivery.id, leased.delivery.attempt_count) == (dead.id, 1)
+    recorded = [one for one in (await mesh.trace(turn_id=turn.turn_id)).deliveries if one.id == dead.id]
+    assert [(dead.is_forced, one.is_forced) for one in recorded] == [(False, True)]
     await mesh.report(leased, sent=sent("k-1"))
     assert await mesh.bot_said(turn.conversation.id) == ["uno"]
     assert await mesh.outcomes(turn.conversation.id) == ["HANDED_TO_PERSON"]

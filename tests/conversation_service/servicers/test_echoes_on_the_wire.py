@@ -46,7 +46,7 @@ async def test_given_a_report_whose_message_kommo_told_before_when_stored_then_t
     turn = await mesh.answered("Buenas, te cuento")
     leased = await mesh.lease_delivery()
     # The channel changed the words, so that the echo was not known as ours.
-    await mesh.company_writes("Buenas, te cuento 🙂", "k-1")
+    await mesh.company_writes("Buenas, te cuento algo", "k-1")
     await mesh.report(leased, sent=sent("k-1"))
     messages = await mesh.messages(turn.conversation.id)
     assert [message.turn_id for message in messages] == [turn.turn_id, turn.turn_id]
@@ -64,3 +64,18 @@ async def test_given_an_echo_that_names_a_person_when_it_overtakes_the_report_th
     assert await mesh.bot_said(turn.conversation.id) == ["Buenas"]
     await mesh.company_writes("Buenas, soy Paula", "k-2", is_person=True)
     assert (await mesh.conversation(turn.conversation.id)).floor.holder == pb.FLOOR_HOLDER_PERSON
+
+
+async def test_given_a_piece_of_a_long_reply_when_it_names_a_person_then_nobody_takes_the_floor_and_nothing_is_proved(
+    mesh: Mesh,
+):
+    long = "Abrimos de lunes a viernes de 9.30 a 20. Los sábados abrimos de 9.30 a 13.30, y los domingos no."
+    turn = await mesh.answered(long)
+    leased = await mesh.lease_delivery()
+    await mesh.company_writes("Abrimos de lunes a viernes de 9.30 a 20.", "k-1", is_person=True)
+    assert (await mesh.conversation(turn.conversation.id)).floor.holder == pb.FLOOR_HOLDER_BOT
+    assert await mesh.bot_said(turn.conversation.id) == []
+    await mesh.report(leased, sent=sent("k-1", "k-2"))
+    await mesh.company_writes("Los sábados abrimos de 9.30 a 13.30, y los domingos no.", "k-2", is_person=True)
+    assert await mesh.bot_said(turn.conversation.id) == [long]
+    assert (await mesh.conversation(turn.conversation.id)).floor.holder == pb.FLOOR_HOLDER_BOT

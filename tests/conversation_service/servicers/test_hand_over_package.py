@@ -24,9 +24,12 @@ DROPPED, DEAD = pb.DELIVERY_STATE_DROPPED, pb.DELIVERY_STATE_DEAD
 
 @pytest.fixture
 def accounts() -> Accounts:
-    full = HandoffSettings(responsible_user_id=7, pipeline_id=3, status_id=4, tags=("bot", "persona"))
+    # What follows where nobody comes has tests of its own.
+    package = HandoffSettings(person_reminder_after_seconds=0)
+    changes = {"responsible_user_id": 7, "pipeline_id": 3, "status_id": 4, "tags": ("bot", "persona")}
+    full = package.model_copy(update=changes)
     return Accounts.of(
-        Account(id=ACCOUNT_ID, subdomain="test", requests_per_second=1000),
+        Account(id=ACCOUNT_ID, subdomain="test", requests_per_second=1000, handoff=package),
         Account(id="777", subdomain="other", requests_per_second=1000, locale="pt-BR", handoff=full),
     )
 

@@ -242,9 +242,9 @@ async def test_given_a_spent_rate_when_a_turn_completes_then_its_delivery_is_lef
 
 
 async def test_given_a_waiting_worker_when_an_answer_is_written_then_it_gets_the_delivery(mesh: Mesh):
-    waiting = asyncio.create_task(mesh.lease_deliveries(wait=15))
+    waiting = asyncio.create_task(mesh.lease_deliveries(wait=20))
     await mesh.answered("buenas")
-    async with asyncio.timeout(12):
+    async with asyncio.timeout(60):
         assert [leased.delivery.text for leased in await waiting] == ["buenas"]
 
 

@@ -12,8 +12,8 @@ from conversation_service.adapters.open_store import open_store
 @pytest.fixture
 async def replicas(postgres_url, clock, accounts) -> AsyncIterator[tuple[Mesh, Mesh]]:
     async with (
-        open_store(postgres_url, shift=clock.read) as one,
-        open_store(postgres_url, shift=clock.read) as other,
+        open_store(postgres_url, acquire_seconds=10, limit_seconds=30, shift=clock.read) as one,
+        open_store(postgres_url, acquire_seconds=10, limit_seconds=30, shift=clock.read) as other,
         running_mesh(one, accounts, clock) as first,
         running_mesh(other, accounts, clock) as second,
     ):
@@ -50,12 +50,12 @@ async def test_given_one_turn_when_completed_at_both_replicas_then_one_answer_is
 
 async def test_given_a_worker_that_waits_at_one_replica_when_the_other_stores_then_it_gets_the_work(replicas):
     first, second = replicas
-    waiting = asyncio.create_task(second.lease_turns(wait=15))
+    waiting = asyncio.create_task(second.lease_turns(wait=20))
     await first.client_writes("hola")
     first.clock.advance(3)
-    async with asyncio.timeout(12):
+    async with asyncio.timeout(60):
         (turn,) = await waiting
-    waiting = asyncio.create_task(first.lease_deliveries(wait=15))
+    waiting = asyncio.create_task(first.lease_deliveries(wait=20))
     await second.complete(turn, answer=answer("buenas"))
-    async with asyncio.timeout(12):
+    async with asyncio.timeout(60):
         assert [leased.delivery.text for leased in await waiting] == ["buenas"]

@@ -5,12 +5,14 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx
 import pytest
+import pytest_asyncio
 from pydantic import SecretStr
 
 from gateway.settings import GatewaySettings
@@ -28,6 +30,11 @@ SCOPE_ID = INDEX["channel"]["scope_id"]
 USER_AMOJO_ID = "db2aef5d-e204-580c-b10b-7f8f6a238708"
 
 
+def at_fixture_time() -> datetime:
+    """Return the time at which the recorded requests are fresh."""
+    return datetime.fromtimestamp(INDEX["reference_time"] + 5, UTC)
+
+
 def secret_of(value: str) -> tuple[SecretRef, ...]:
     return (SecretRef(value=SecretStr(value)),)
 
@@ -38,6 +45,8 @@ def fixture_account(**changes: Any) -> Account:
         "subdomain": INDEX["account"]["subdomain"],
         "guide_webhook": "open",
         "user_amojo_ids": (USER_AMOJO_ID,),
+        "public_url": "https://hooks.example.com",
+        "integration_id": INDEX["integration"]["client_uuid"],
         "channel": ChannelConfig(
             scope_id=SCOPE_ID,
             channel_id=INDEX["channel"]["id"],
@@ -49,6 +58,7 @@ def fixture_account(**changes: Any) -> Account:
             "webhook_secret": (*secret_of("fixture-webhook-secret"), *secret_of("older-webhook-secret")),
             "channel_secret": secret_of(INDEX["channel"]["secret"]),
             "guide_secret": secret_of("fixture-guide-secret"),
+            "client_secret": secret_of(INDEX["integration"]["client_secret"]),
         },
     }
     return Account(**{**fields, **changes})
@@ -83,7 +93,7 @@ class RecordingConversations(service_grpc.ConversationServiceServicer):
         if self.failures_left:
             self.failures_left -= 1
             raise StorageDown
-        if any(item.chat_id == self.poison for item in request.items):
+        if self.poison and any(item.chat_id == self.poison for item in request.items):
             raise KeyError("bug")
         return service_pb.IngestMessagesResponse(results=[self._take(item) for item in request.items])
 
@@ -98,6 +108,12 @@ class RecordingConversations(service_grpc.ConversationServiceServicer):
         self.seen.add((item.account_id, message_id))
         self.items.append(item)
         return service_pb.IngestResult(outcome=service_pb.INGEST_OUTCOME_STORED, conversation_id="c")
+
+    def forget(self) -> None:
+        """Be as new."""
+        for kept in (self.items, self.calls, self.seen):
+            kept.clear()
+        self.failures_left, self.poison = 0, ""
 
     def client_messages(self) -> list[service_pb.IngestItem]:
         return [item for item in self.items if item.WhichOneof("event") == "client_message"]
@@ -125,13 +141,22 @@ class Edge:
         headers = {} if signature is None else {"x-signature": signature}
         return await self.client.post(f"/api/kommo/chats/{scope_id}", content=body, headers=headers)
 
+    async def salesbot(
+        self, body: bytes | str, content_type: str = "application/json", account: str = INDEX["account"]["id"]
+    ) -> httpx.Response:
+        headers = {"content-type": content_type} if content_type else {}
+        return await self.client.post(f"/api/kommo/salesbot/{account}", content=body, headers=headers)
+
 
 OpenEdge = Callable[..., AbstractAsyncContextManager[Edge]]
 
 
 @asynccontextmanager
 async def running_edge(
-    *accounts: Account, stored: RecordingConversations | None = None, **settings: Any
+    *accounts: Account,
+    stored: RecordingConversations | None = None,
+    now: Callable[[], datetime] = at_fixture_time,
+    **settings: Any,
 ) -> AsyncIterator[Edge]:
     stored = stored or RecordingConversations()
     service = Service(
@@ -141,12 +166,14 @@ async def running_edge(
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(running_server([service], ServerSettings(drain_seconds=0)))
         address = f"dns:///127.0.0.1:{server.port}"
-        chosen = GatewaySettings(port=0, drain_seconds=0, conversation_address=address, **settings)
+        # As much time as may be set: a busy machine is no storage that is away.
+        patient = {"store_seconds": 1.8, "chats_store_seconds": 4.5, **settings}
+        chosen = GatewaySettings(port=0, drain_seconds=0, conversation_address=address, **patient)
         web = await stack.enter_async_context(
-            running_web(chosen, Accounts.of(*(accounts or (fixture_account(),))), environ={})
+            running_web(chosen, Accounts.of(*(accounts or (fixture_account(),))), environ={}, now=now)
         )
         client = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{web.port}", timeout=30, trust_env=False)
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{web.port}", timeout=60, trust_env=False)
         )
         yield Edge(web, client, stored, address)
 
@@ -165,3 +192,16 @@ def account_with() -> Callable[..., Account]:
 async def edge() -> AsyncIterator[Edge]:
     async with running_edge() as found:
         yield found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_edge() -> AsyncIterator[Edge]:
+    async with running_edge() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shared_edge(module_edge: Edge) -> Edge:
+    """Give the one gateway of a module, which has stored nothing; for modules whose tests run in one loop."""
+    module_edge.stored.forget()
+    return module_edge

@@ -87,8 +87,9 @@ def test_given_numbers_as_ids_when_guide_is_read_then_texts():
         ({"message": {"add": [{"id": 1}, {"chat_id": 2}]}}, {"missing_chat_id": 1, "missing_message_id": 1}),
         ({"chat": {"message": []}}, {"unknown_event": 1}),
         ({"message": []}, {}),
-        ({"message": {"add": "x"}}, {}),
-        ({"message": {"add": ["x", 1, None]}}, {}),
+        ({"message": {"add": "x"}}, {"malformed_item": 1}),
+        ({"message": {"add": ["x", 1, None]}}, {"malformed_item": 3}),
+        ({"message": "x"}, {"unknown_event": 1}),
     ],
 )
 def test_given_guide_without_message_when_read_then_counted(body, ignored):
@@ -153,6 +154,7 @@ def test_given_invalid_utf8_and_mark_when_read_then_replaced():
         ({"action": {"typing": {}, "reaction": {}}}, {"typing": 1, "reaction": 1}),
         ({"action": {"dance": {}}}, {"unknown_event": 1}),
         ({"action": []}, {"unknown_event": 1}),
+        ({"action": ["typing"], "message": 5}, {"malformed_item": 2}),
         ({"receiver": "x", "conversation_id": "y", "type": "text"}, {"dead_hook_version": 1}),
     ],
 )

@@ -26,7 +26,7 @@ async def test_given_request_in_flight_when_stopped_then_it_is_answered_first(ed
     stack = AsyncExitStack()
     web = await stack.enter_async_context(running_web(settings, Accounts.of(account_with()), environ={}))
     edge.stored.open.clear()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{web.port}", trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{web.port}", timeout=60, trust_env=False) as client:
         posted = asyncio.create_task(client.post("/api/kommo/webhook/fixture-webhook-secret", content=FORM))
         await edge.stored.entered.wait()
         closing = asyncio.create_task(stack.aclose())
@@ -67,8 +67,15 @@ def test_given_secret_file_when_rotated_then_both_count_and_then_the_new_one(acc
         ({"channel": None}, {"chats": "no channel"}),
         (
             {"secrets": {}, "guide_webhook": "signed"},
-            {"crm": "no webhook_secret", "chats": "no channel_secret", "guide": "no guide_secret"},
+            {
+                "crm": "no webhook_secret",
+                "chats": "no channel_secret",
+                "guide": "no guide_secret",
+                "salesbot": "no client_secret",
+            },
         ),
+        ({"public_url": ""}, {"salesbot": "no public_url"}),
+        ({"integration_id": ""}, {"salesbot": "no integration_id"}),
     ],
 )
 async def test_given_account_that_lacks_something_when_started_then_told(open_edge, account_with, changes, closed):

@@ -35,7 +35,7 @@ async def process(*arguments: str, **variables: str) -> AsyncIterator[asyncio.su
 
 async def started_port(running: asyncio.subprocess.Process) -> int:
     assert running.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         async for line in running.stdout:
             event = json.loads(line)
             if event["event"] == "server.started":
@@ -47,11 +47,11 @@ async def started_port(running: asyncio.subprocess.Process) -> int:
 async def test_given_process_when_asked_to_stop_then_answers_before_and_exits_cleanly(part):
     async with process(part, MESH_GRACE_SECONDS="0.1", MESH_CONVERSATION_ADDRESS="dns:///127.0.0.1:1") as running:
         port = await started_port(running)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
             assert (await client.get("/readyz")).status_code == 200
             assert (await client.get("/api/kommo/webhook")).status_code == 503
         running.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             _, errors = await running.communicate()
 
     assert (running.returncode, errors) == (0, b"")
@@ -59,7 +59,7 @@ async def test_given_process_when_asked_to_stop_then_answers_before_and_exits_cl
 
 async def test_given_port_in_use_when_started_then_says_so_and_exits():
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        async with process("web", MESH_PORT=str(taken.getsockname()[1])) as running, asyncio.timeout(30):
+        async with process("web", MESH_PORT=str(taken.getsockname()[1])) as running, asyncio.timeout(120):
             _, errors = await running.communicate()
 
     assert running.returncode == 2
@@ -68,7 +68,7 @@ async def test_given_port_in_use_when_started_then_says_so_and_exits():
 
 
 async def test_given_missing_accounts_directory_when_started_then_says_so_and_exits(tmp_path):
-    async with process("all", MESH_ACCOUNTS_DIR=str(tmp_path / "none")) as running, asyncio.timeout(30):
+    async with process("all", MESH_ACCOUNTS_DIR=str(tmp_path / "none")) as running, asyncio.timeout(120):
         _, errors = await running.communicate()
 
     assert running.returncode == 2

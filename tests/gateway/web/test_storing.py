@@ -197,7 +197,7 @@ async def test_given_call_in_flight_when_webhook_waits_then_answered_only_after_
 
 
 async def test_given_same_message_many_times_at_once_when_posted_then_queued_once(edge):
-    answers = await asyncio.gather(*(edge.crm(form(1)) for _ in range(40)))
+    answers = await asyncio.gather(*(edge.crm(form(1)) for _ in range(20)))
 
     assert sum(answer.json()["messagesQueued"] for answer in answers) == 1
     assert len(edge.stored.items) == 1
@@ -207,14 +207,14 @@ async def test_given_many_webhooks_at_once_when_posted_then_fewer_calls_than_web
     edge.stored.open.clear()
     first = asyncio.create_task(edge.crm(form(0)))
     await edge.stored.entered.wait()
-    rest = [asyncio.create_task(edge.crm(form(number))) for number in range(1, 60)]
+    rest = [asyncio.create_task(edge.crm(form(number))) for number in range(1, 30)]
     await asyncio.sleep(0.1)
     edge.stored.open.set()
     answers = await asyncio.gather(first, *rest)
 
     assert {answer.status_code for answer in answers} == {200}
-    assert len(edge.stored.items) == 60
-    assert len(edge.stored.calls) < 60
+    assert len(edge.stored.items) == 30
+    assert len(edge.stored.calls) < 30
 
 
 async def test_given_storage_that_hangs_when_posted_then_503_with_retry_after(open_edge):
@@ -234,7 +234,7 @@ async def test_given_storage_that_is_away_when_posted_then_503(account_with):
     )
     async with (
         running_web(settings, Accounts.of(account_with()), environ={}) as web,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{web.port}", trust_env=False) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{web.port}", timeout=60, trust_env=False) as client,
     ):
         crm = await client.post("/api/kommo/webhook/fixture-webhook-secret", content=form(1))
         chats = await client.post(

@@ -102,7 +102,7 @@ def new_turn(new_message: Callable[..., conv.Message]) -> Callable[..., LeasedTu
             ),
             messages=messages or [new_message()],
             attempt=1,
-            lease_expire_time=from_time(now + timedelta(seconds=40)),
+            lease_expire_time=from_time(now + timedelta(seconds=300)),
             waiting_since_time=from_time(now - timedelta(seconds=waited)),
             **fields,
         )
@@ -121,8 +121,8 @@ def new_delivery() -> Callable[..., LeasedDelivery]:
         return LeasedDelivery(
             delivery=delivery,
             lease_id=f"lease-{number}",
-            lease_expire_time=from_time(now + timedelta(seconds=30)),
-            start_before_time=from_time(now + timedelta(seconds=5)),
+            lease_expire_time=from_time(now + timedelta(seconds=300)),
+            start_before_time=from_time(now + timedelta(seconds=300)),
             chat_id="chat-1",
             talk_id="77",
             contact_id="9",

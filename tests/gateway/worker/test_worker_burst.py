@@ -1,7 +1,5 @@
 """What a burst is, as the other services want it."""
 
-import pytest
-
 from gateway.worker import burst
 from kommomesh.common.v1 import common_pb2 as common
 from kommomesh.conversation.v1.conversation_pb2 import Message
@@ -11,37 +9,9 @@ def message(content="", kind=common.CONTENT_TYPE_TEXT, role=common.ROLE_USER):
     return Message(content=content, content_type=kind, role=role)
 
 
-@pytest.mark.parametrize(
-    ("kinds", "key"),
-    [
-        ([common.CONTENT_TYPE_VOICE], "media_voice"),
-        ([common.CONTENT_TYPE_AUDIO], "media_voice"),
-        ([common.CONTENT_TYPE_PICTURE], "media_picture"),
-        ([common.CONTENT_TYPE_VIDEO], "media_video"),
-        ([common.CONTENT_TYPE_FILE], "media_file"),
-        ([common.CONTENT_TYPE_LOCATION], "media_location"),
-        ([common.CONTENT_TYPE_CONTACT], "media_contact"),
-        ([common.CONTENT_TYPE_STICKER], "media_sticker"),
-        ([common.CONTENT_TYPE_OTHER], "media_other"),
-        ([common.CONTENT_TYPE_UNSPECIFIED], "media_other"),
-        ([99], "media_other"),
-        ([common.CONTENT_TYPE_STICKER, common.CONTENT_TYPE_PICTURE, common.CONTENT_TYPE_VOICE], "media_voice"),
-        ([common.CONTENT_TYPE_STICKER, common.CONTENT_TYPE_PICTURE], "media_picture"),
-    ],
-)
-def test_given_media_without_words_when_named_then_most_telling_kind_decides(kinds, key):
-    assert burst.acknowledgement_key([message(kind=kind) for kind in kinds]) == key
-
-
 def test_given_caption_when_read_then_it_counts_as_words():
     messages = [message(" hola "), message("\n"), message("¿este?", common.CONTENT_TYPE_PICTURE)]
     assert burst.text_of(messages) == "hola\n¿este?"
-
-
-def test_given_voice_with_words_when_asked_then_it_was_heard():
-    assert not burst.has_unheard_voice([message("transcrito", common.CONTENT_TYPE_VOICE), message("hola")])
-    assert burst.has_unheard_voice([message("", common.CONTENT_TYPE_AUDIO)])
-    assert not burst.has_unheard_voice([message("", common.CONTENT_TYPE_PICTURE)])
 
 
 def test_given_history_when_turned_into_chat_then_media_kept_and_empty_lines_left_out():

@@ -24,6 +24,8 @@ async def reported(peers, running_worker, delivery):
 async def test_given_due_delivery_when_leased_then_sent_as_leased_and_reported(peers, running_worker, new_delivery):
     delivery = new_delivery(claimed_kommo_message_ids=["k-1"])
     delivery.unclear_since_time.FromSeconds(1_735_520_000)
+    delivery.salesbot_continuation.return_url = "https://a.kommo.com/api/v4/salesbot/1/continue/2"
+    delivery.salesbot_continuation.expire_time.FromSeconds(1_735_530_000)
     report = await reported(peers, running_worker, delivery)
     assert (report.delivery_id, report.lease_id) == (delivery.delivery.id, delivery.lease_id)
     assert report.sent.transport == "talk_message"
@@ -41,6 +43,11 @@ async def test_given_due_delivery_when_leased_then_sent_as_leased_and_reported(p
     assert sent.start_before_time == delivery.start_before_time
     assert sent.unclear_since_time == delivery.unclear_since_time
     assert list(sent.claimed_kommo_message_ids) == ["k-1"]
+    waiting = sent.salesbot_continuation
+    assert (waiting.return_url, waiting.expire_time.seconds) == (
+        "https://a.kommo.com/api/v4/salesbot/1/continue/2",
+        1_735_530_000,
+    )
 
 
 async def test_given_first_attempt_when_sent_then_no_unclear_time(peers, running_worker, new_delivery):

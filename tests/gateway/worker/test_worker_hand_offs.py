@@ -53,6 +53,17 @@ async def test_given_a_task_when_leased_then_its_details_go_along(peers, running
     assert report.sent.transport == "task"
 
 
+@pytest.mark.parametrize(("fields", "action"), [({"task": conv.TaskDetails(due_time=DUE)}, "task"), ({}, "note")])
+async def test_given_a_viewing_when_leased_then_it_is_a_task_or_else_a_note(
+    peers, running_worker, new_action, fields, action
+):
+    report = await reported(peers, running_worker, new_action(conv.DELIVERY_KIND_VIEWING, **fields))
+    (asked,) = peers.kommo.hand_offs.requests
+    assert asked.WhichOneof("action") == action
+    assert getattr(asked, action).text == "Cliente: «hola»"
+    assert report.sent.transport == "viewing"
+
+
 async def test_given_a_lead_update_when_leased_then_its_changes_go_along(peers, running_worker, new_action):
     changes = conv.LeadChanges(responsible_user_id=7, pipeline_id=3, status_id=4, tags=["bot"])
     report = await reported(peers, running_worker, new_action(conv.DELIVERY_KIND_LEAD_UPDATE, lead_changes=changes))

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.worker.profiles import Profiles
 from gateway.worker.settings import WorkerSettings
 from kommomesh_runtime.accounts import Account
+from kommomesh_runtime.profiles import Profiles
 
 GOOD = 'name = "Primero"\n[hours]\nmonday = [{opens = "09:00:00", closes = "10:00:00"}]\n'
 NEWER = 'name = "Segundo"\nlocale = "pt-BR"\n'

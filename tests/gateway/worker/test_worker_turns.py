@@ -14,6 +14,12 @@ from kommomesh_runtime.profile import load_profile
 PROFILE = load_profile(None)
 
 
+def says(notice: str, key: str, language: str) -> bool:
+    """Tell whether a notice is the one of this name, in its words for now: somebody is there, or nobody."""
+    closed = PROFILE.text(f"{key}_closed", language).partition("{opening}")[0]
+    return notice == PROFILE.text(key, language) or notice.startswith(closed)
+
+
 async def completed(peers, running_worker, *turns):
     """Run a worker until it has completed the turns and return the requests in the order of the turns."""
     for turn in turns:
@@ -77,9 +83,8 @@ async def test_given_escalation_when_turn_taken_then_person_called_in_clients_la
     escalate = request.escalate
     assert (escalate.reason_code, escalate.reason) == ("human_request", "Pide una persona")
     assert (escalate.priority, escalate.is_failure) == (common.PRIORITY_HIGH, False)
-    notices = [PROFILE.text("handoff_notice", "pt"), PROFILE.text("handoff_notice_closed", "pt")]
     assert len(escalate.notice_parts) == 1
-    assert escalate.notice_parts[0] in notices
+    assert says(escalate.notice_parts[0], "handoff_notice", "pt")
     assert not peers.replies.replies.requests
 
 
@@ -94,43 +99,15 @@ async def test_given_person_needed_when_turn_taken_then_escalated(peers, running
     (request,) = await completed(peers, running_worker, new_turn())
     assert (request.escalate.reason_code, request.escalate.is_failure) == ("model_unavailable", is_failure)
     assert request.escalate.priority == common.PRIORITY_LOW
-    is_failure_notice = request.escalate.notice_parts[0] == PROFILE.text("failure_notice", "es")
-    assert is_failure_notice == is_failure
+    assert says(request.escalate.notice_parts[0], "failure_notice", "es") == is_failure
     assert request.generation.model == "model-a"
 
 
 async def test_given_escalate_only_when_turn_taken_then_nobody_asked_and_person_called(peers, running_worker, new_turn):
     (request,) = await completed(peers, running_worker, new_turn(escalate_only=True))
     assert (request.escalate.reason_code, request.escalate.is_failure) == ("worker_failed", True)
-    assert request.escalate.notice_parts[0] == PROFILE.text("failure_notice", "es")
+    assert says(request.escalate.notice_parts[0], "failure_notice", "es")
     assert not peers.intents.analyses.requests
-
-
-@pytest.mark.parametrize(
-    ("kind", "key"),
-    [
-        (common.CONTENT_TYPE_VOICE, "media_voice"),
-        (common.CONTENT_TYPE_PICTURE, "media_picture"),
-        (common.CONTENT_TYPE_STICKER, "media_sticker"),
-        (common.CONTENT_TYPE_OTHER, "media_other"),
-        (common.CONTENT_TYPE_TEXT, "media_other"),
-    ],
-)
-async def test_given_no_words_when_turn_taken_then_acknowledged(
-    peers, running_worker, new_turn, new_message, kind, key
-):
-    (request,) = await completed(peers, running_worker, new_turn(new_message(" ", kind)))
-    assert list(request.answer.parts) == [PROFILE.text(key, "es")]
-    assert request.answer.ai_model == ""
-    assert not peers.intents.analyses.requests
-
-
-async def test_given_words_and_voice_when_turn_taken_then_words_answered_and_voice_acknowledged(
-    peers, running_worker, new_turn, new_message
-):
-    turn = new_turn(new_message("hola"), new_message("", common.CONTENT_TYPE_VOICE))
-    (request,) = await completed(peers, running_worker, turn)
-    assert list(request.answer.parts) == ["Abrimos a las 9.30.", PROFILE.text("media_voice", "es")]
 
 
 async def test_given_very_long_burst_when_turn_taken_then_its_end_is_analysed(
@@ -167,7 +144,7 @@ async def test_given_dependency_down_for_too_long_when_turn_taken_then_person_ca
     peers.replies.replies.usual = failing("UNAVAILABLE")
     (request,) = await completed(peers, running_worker, new_turn(waited=61))
     assert (request.escalate.reason_code, request.escalate.is_failure) == ("llm_unavailable", True)
-    assert request.escalate.notice_parts[0] == PROFILE.text("failure_notice", "es")
+    assert says(request.escalate.notice_parts[0], "failure_notice", "es")
     assert [step.note for step in request.steps] == ["ok", "unavailable"]
     assert not peers.turns.abandons.requests
 

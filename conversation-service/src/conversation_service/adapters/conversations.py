@@ -32,6 +32,7 @@ def to_floor(row: RowMapping) -> Floor:
         episode_started_at=row["episode_started_at"],
         is_failure=row["floor_is_failure"],
         person_last_wrote_at=row["person_last_wrote_at"],
+        person_acted_at=row["person_acted_at"],
         released_at=row["released_at"],
         escalated_at=row["escalated_at"],
         resolved_at=row["resolved_at"],
@@ -66,6 +67,7 @@ def to_conversation(row: RowMapping) -> Conversation:
         delivery_sequence=row["delivery_sequence"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        chat_ref_id=row["kommo_chat_ref_id"] or "",
     )
 
 
@@ -79,6 +81,7 @@ def floor_columns(floor: Floor) -> dict[str, Any]:
         "status": floor.status.value,
         "episode_started_at": floor.episode_started_at,
         "person_last_wrote_at": floor.person_last_wrote_at,
+        "person_acted_at": floor.person_acted_at,
         "released_at": floor.released_at,
         "escalated_at": floor.escalated_at,
         "resolved_at": floor.resolved_at,

@@ -1,7 +1,7 @@
 """Storing a batch of events in a few statements, however many there are."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,15 +12,20 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from conversation_service.adapters.bulk import bulk_insert, bulk_update
 from conversation_service.adapters.conversations import floor_columns, to_conversation
 from conversation_service.adapters.keyed_rows import Key, key_parameters, of_keys
+from conversation_service.adapters.media_rows import complete_messages
 from conversation_service.adapters.messages import hand_unread_to_person
+from conversation_service.adapters.relay_chats import with_known_chats
+from conversation_service.adapters.relay_follow import follow
 from conversation_service.adapters.tables import CONVERSATIONS, MESSAGES, TURN_WORK
 from conversation_service.adapters.turn_rows import delete_work
+from conversation_service.adapters.viewings import show_late_file
 from conversation_service.domain.conversation import Conversation
 from conversation_service.domain.ingest import (
     Chat,
     IngestOutcome,
     IngestResult,
     Item,
+    MirroredCopy,
     NewMessage,
     Rules,
     due_at,
@@ -97,6 +102,12 @@ class Entry:
         content = self.item.content
         return (self.item.account_id, content.kommo_message_id) if content else None
 
+    @property
+    def adds_something(self) -> bool:
+        """Whether a message stored under the same id may lack what this one brings."""
+        content = self.item.content
+        return content is not None and bool(content.media_url or content.file_name or content.text.strip())
+
 
 def store_entries(
     connection: Connection, entries: Sequence[Entry], settle_echo: SettleEcho, now: datetime
@@ -112,6 +123,7 @@ def store_entries(
     Raises:
         ConcurrentDuplicate: run the same work again.
     """
+    entries = with_known_chats(connection, entries)
     chats = _chats(connection, entries, now)
     seen = _stored_messages(connection, entries)
     echoes = _settle_echoes(connection, entries, chats, seen, settle_echo, now)
@@ -124,7 +136,31 @@ def store_entries(
         results.append(_result(chat, entry, chats, seen, echoes, now))
     _save(connection, [chat for chat in chats.values() if chat.is_changed or chat.is_new], now)
     _make_due(connection, chats, entries, now)
-    return results
+    follow(connection, entries, chats, echoes, now)
+    return _with_completed(connection, entries, results, now)
+
+
+def _with_completed(
+    connection: Connection, entries: Sequence[Entry], results: Sequence[IngestResult], now: datetime
+) -> list[IngestResult]:
+    """Return the results; a copy that brings what its stored message lacked is stored too, into that message."""
+    copies = {
+        key: (result.conversation_id, entry)
+        for entry, result in zip(entries, results, strict=True)
+        if result.outcome is IngestOutcome.DUPLICATE and result.conversation_id
+        if (key := entry.message_key) and entry.adds_something
+    }
+    gained = complete_messages(connection, {key: (chat, entry.item) for key, (chat, entry) in copies.items()}, now)
+    for key, late in gained.items():
+        conversation_id, entry = copies[key]
+        if late.is_unseen_file and entry.rules.handoff:
+            show_late_file(connection, conversation_id, late.message_id, entry.rules.handoff, entry.message_id, now)
+    return [
+        replace(result, outcome=IngestOutcome.STORED)
+        if result.outcome is IngestOutcome.DUPLICATE and entry.message_key in gained
+        else result
+        for entry, result in zip(entries, results, strict=True)
+    ]
 
 
 def _result(
@@ -140,6 +176,8 @@ def _result(
     changed = take_in(chat, entry.item, entry.message_id, entry.rules, now)
     chats[entry.chat_key] = changed
     outcome = IngestOutcome.DUPLICATE if changed is chat else IngestOutcome.STORED
+    if isinstance(entry.item.event, MirroredCopy):
+        outcome = IngestOutcome.MIRRORED
     return IngestResult(outcome, chat.conversation.id)
 
 
@@ -261,6 +299,8 @@ def _conversation_row(conversation: Conversation) -> dict[str, Any]:
         "kommo_contact_id": conversation.contact_id or None,
         "kommo_lead_id": conversation.lead_id or None,
         "contact_name": conversation.contact_name or None,
+        "phone": conversation.phone or None,
+        "kommo_chat_ref_id": conversation.chat_ref_id or None,
         "channel": conversation.channel or None,
         "origin": conversation.origin or None,
         "message_count": conversation.message_count,

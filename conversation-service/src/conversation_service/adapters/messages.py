@@ -1,15 +1,24 @@
 """Rows of messages: read, list, decide what became of them."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
-from conversation_service.adapters.tables import MESSAGES
+from conversation_service.adapters.delivery_values import proof_of
+from conversation_service.adapters.media_rows import finding_of
+from conversation_service.adapters.tables import DELIVERIES, MESSAGES
 from conversation_service.domain.conversation import PERSON_HAS_FLOOR, Message, Outcome, Role
 
 M = MESSAGES.c
+PROOF_COLUMNS = (
+    DELIVERIES.c.proof_state,
+    DELIVERIES.c.proof_source,
+    DELIVERIES.c.proof_reason,
+    DELIVERIES.c.proved_at,
+)
 
 HAND_UNREAD = (
     update(MESSAGES)
@@ -42,13 +51,14 @@ def to_message(row: RowMapping) -> Message:
         turn_id=row["turn_id"],
         created_at=row["created_at"],
         ingested_at=row["ingested_at"],
+        finding=finding_of(row["metadata"]),
     )
 
 
 def list_messages(
     connection: Connection, conversation_id: UUID, size: int, before: tuple[datetime, UUID] | None
 ) -> list[Message]:
-    """Return at most `size` messages of a conversation, the newest first.
+    """Return at most `size` messages of a conversation with their proof, the newest first.
 
     Args:
         connection: the transaction.
@@ -56,12 +66,13 @@ def list_messages(
         size: at most so many.
         before: time and id of the message to go on after; None begins.
     """
-    query = select(MESSAGES).where(M.conversation_id == conversation_id)
+    query = select(MESSAGES, *PROOF_COLUMNS).outerjoin(DELIVERIES, DELIVERIES.c.id == M.delivery_id)
+    query = query.where(M.conversation_id == conversation_id)
     if before is not None:
         at, message_id = before
         query = query.where((M.created_at < at) | ((M.created_at == at) & (M.id < message_id)))
     query = query.order_by(M.created_at.desc(), M.id.desc()).limit(size)
-    return [to_message(row) for row in connection.execute(query).mappings()]
+    return [replace(to_message(row._mapping), proof=proof_of(row)) for row in connection.execute(query)]
 
 
 def hand_unread_to_person(

@@ -7,13 +7,36 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
-from conversation_service.adapters.details import details_of_json, details_to_json
+from conversation_service.adapters.delivery_values import delivery_of, delivery_values
 from conversation_service.adapters.insertion import insert_missing
 from conversation_service.adapters.tables import CONVERSATIONS, DELIVERIES, DELIVERY_WORK
-from conversation_service.domain.deliveries import MESSAGE_LANE, Delivery, DeliveryKind, DeliveryState
+from conversation_service.domain.alerts import ALERT_LANES
+from conversation_service.domain.deliveries import (
+    HAND_OVER_LANES,
+    MESSAGE_LANE,
+    SAID_LANES,
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+)
 
+_IS_ALERT = DELIVERY_WORK.c.lane.in_(ALERT_LANES)
 _PENDING = DELIVERIES.c.state == DeliveryState.PENDING.value
 
 # A conversation and one of its lanes.
@@ -36,13 +59,13 @@ class DeliveryWork:
 def find_delivery(connection: Connection, delivery_id: UUID) -> Delivery | None:
     """Return a delivery, or None."""
     row = connection.execute(select(DELIVERIES).where(DELIVERIES.c.id == delivery_id)).one_or_none()
-    return None if row is None else _delivery(row)
+    return None if row is None else delivery_of(row)
 
 
 def deliveries_of_turn(connection: Connection, turn_id: UUID) -> list[Delivery]:
     """Return what a turn wrote, in order."""
     statement = select(DELIVERIES).where(DELIVERIES.c.turn_id == turn_id).order_by(DELIVERIES.c.sequence)
-    return [_delivery(row) for row in connection.execute(statement)]
+    return [delivery_of(row) for row in connection.execute(statement)]
 
 
 def pending_by_conversation(connection: Connection, conversation_ids: Iterable[UUID]) -> dict[UUID, list[Delivery]]:
@@ -60,44 +83,53 @@ def pending_by_lane(connection: Connection, keys: Iterable[LaneKey]) -> dict[Lan
         .where(_PENDING, DELIVERIES.c.conversation_id.in_(conversations), DELIVERIES.c.lane.in_(sorted(lanes)))
         .order_by(DELIVERIES.c.conversation_id, DELIVERIES.c.lane, DELIVERIES.c.sequence)
     )
-    found = groupby(map(_delivery, connection.execute(statement)), key=lambda one: (one.conversation_id, one.lane))
+    found = groupby(map(delivery_of, connection.execute(statement)), key=lambda one: (one.conversation_id, one.lane))
     return {key: list(group) for key, group in found if key in wanted}
 
 
-def pending_actions(connection: Connection, conversation_id: UUID) -> list[Delivery]:
-    """Return the actions of hand-overs that wait in a conversation."""
+def pending_of_hand_overs(connection: Connection, conversation_id: UUID) -> list[Delivery]:
+    """Return what waits of hand-overs in a conversation, the messages of their notices apart."""
     statement = select(DELIVERIES).where(
-        _PENDING, DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane != MESSAGE_LANE
+        _PENDING, DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane.in_(HAND_OVER_LANES)
     )
-    return [_delivery(row) for row in connection.execute(statement)]
+    return [delivery_of(row) for row in connection.execute(statement)]
 
 
 def has_pending(connection: Connection, conversation_id: UUID, lane: str = MESSAGE_LANE) -> bool:
-    """Tell whether anything waits to be sent in a lane of a conversation."""
+    """Tell whether anything waits to be sent in a lane of a conversation, now or later."""
+    return first_pending(connection, conversation_id, lane) is not None
+
+
+def first_pending(connection: Connection, conversation_id: UUID, lane: str = MESSAGE_LANE) -> Delivery | None:
+    """Return the oldest delivery that waits in a lane of a conversation; None when nothing does."""
     statement = (
-        select(DELIVERIES.c.id)
+        select(DELIVERIES)
         .where(_PENDING, DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane == lane)
+        .order_by(DELIVERIES.c.sequence)
         .limit(1)
     )
-    return connection.scalar(statement) is not None
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else delivery_of(row)
 
 
 def newest_deliveries(connection: Connection, conversation_id: UUID, limit: int) -> list[Delivery]:
     """Return the newest messages among the deliveries of a conversation, the oldest of them first."""
     statement = (
         select(DELIVERIES)
-        .where(DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane == MESSAGE_LANE)
+        .where(DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.lane.in_(SAID_LANES))
         .order_by(DELIVERIES.c.sequence.desc())
         .limit(limit)
     )
-    return [_delivery(row) for row in connection.execute(statement)][::-1]
+    return [delivery_of(row) for row in connection.execute(statement)][::-1]
 
 
 def claimed_ids(connection: Connection, delivery: Delivery, since: datetime) -> tuple[str, ...]:
     """Return Kommo's ids that prove other deliveries of the conversation, settled since a time."""
+    is_about_words = delivery.kind.is_said or delivery.kind is DeliveryKind.PROOF
+    lanes = SAID_LANES if is_about_words else (delivery.lane,)
     statement = select(DELIVERIES.c.kommo_message_ids).where(
         DELIVERIES.c.conversation_id == delivery.conversation_id,
-        DELIVERIES.c.lane == delivery.lane,
+        DELIVERIES.c.lane.in_(lanes),
         DELIVERIES.c.id != delivery.id,
         DELIVERIES.c.finished_at >= since,
     )
@@ -122,29 +154,59 @@ def dead_deliveries(
     if before is not None:
         statement = statement.where(key < tuple_(*_typed_key(before)))
     statement = statement.order_by(DELIVERIES.c.finished_at.desc(), DELIVERIES.c.id.desc()).limit(limit)
-    return [_delivery(row) for row in connection.execute(statement)]
+    return [delivery_of(row) for row in connection.execute(statement)]
+
+
+def accepted(connection: Connection, conversation_id: UUID, since: datetime, limit: int) -> list[Delivery]:
+    """Return messages of a conversation that Kommo has accepted and of which no more is known, the oldest first.
+
+    Args:
+        connection: the transaction.
+        conversation_id: the conversation.
+        since: those that are looked for, however old, and of the others those accepted since then.
+        limit: most of them.
+    """
+    is_open = DELIVERIES.c.proved_at.is_(None)
+    statement = (
+        select(DELIVERIES)
+        .where(DELIVERIES.c.conversation_id == conversation_id, DELIVERIES.c.proof_state == text("'accepted'"))
+        .where(is_open | (DELIVERIES.c.finished_at >= since))
+        .order_by(is_open.desc(), DELIVERIES.c.finished_at, DELIVERIES.c.sequence)
+        .limit(limit)
+    )
+    return [delivery_of(row) for row in connection.execute(statement)]
+
+
+def put_delivery(connection: Connection, delivery: Delivery) -> None:
+    """Store a delivery, in place of one that had its id before."""
+    if find_delivery(connection, delivery.id) is None:
+        insert_deliveries(connection, [delivery])
+    else:
+        save_deliveries(connection, [delivery])
 
 
 def insert_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> None:
     """Store new deliveries."""
     if deliveries:
-        connection.execute(insert(DELIVERIES), [_values(delivery) for delivery in deliveries])
+        connection.execute(insert(DELIVERIES), [delivery_values(delivery) for delivery in deliveries])
 
 
 def save_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> None:
     """Store what changed of deliveries."""
     if not deliveries:
         return
-    changing = [name for name in _values(deliveries[0]) if name != "id"]
+    changing = [name for name in delivery_values(deliveries[0]) if name != "id"]
     statement = (
         update(DELIVERIES)
         .where(DELIVERIES.c.id == bindparam("for_id"))
         .values({name: bindparam(f"new_{name}") for name in changing})
     )
-    connection.execute(statement, [_prefixed(_values(delivery)) for delivery in deliveries])
+    connection.execute(statement, [_prefixed(delivery_values(delivery)) for delivery in deliveries])
 
 
-def due_lanes(connection: Connection, now: datetime, excluded: Iterable[str], limit: int) -> list[LaneKey]:
+def due_lanes(
+    connection: Connection, now: datetime, excluded: Iterable[str], limit: int, short: Iterable[str] = ()
+) -> list[LaneKey]:
     """Return lanes of conversations whose deliveries are due, the longest due first; their work is locked.
 
     Args:
@@ -152,22 +214,36 @@ def due_lanes(connection: Connection, now: datetime, excluded: Iterable[str], li
         now: its time.
         excluded: accounts that cannot send now, and therefore hold up nobody.
         limit: most of them.
+        short: accounts whose proofs have to wait, and therefore hold up no message.
     """
-    return [(row.conversation_id, row.lane) for row in connection.execute(due_statement(now, excluded, limit))]
+    statement = due_statement(now, excluded, limit, short)
+    return [(row.conversation_id, row.lane) for row in connection.execute(statement)]
 
 
-def due_statement(now: datetime, excluded: Iterable[str], limit: int) -> Select[tuple[UUID, str]]:
+def due_statement(
+    now: datetime, excluded: Iterable[str], limit: int, short: Iterable[str] = ()
+) -> Select[tuple[UUID, str]]:
     """Return the statement of `due_lanes`, which has to cost what is due and not what is stored."""
     chosen = select(DELIVERY_WORK.c.conversation_id, DELIVERY_WORK.c.lane).where(DELIVERY_WORK.c.due_at <= now)
-    statement = _of_others(chosen, excluded)
+    statement = _of_others(chosen, excluded, short)
     return statement.order_by(DELIVERY_WORK.c.due_at).limit(limit).with_for_update(skip_locked=True)
 
 
-def next_due(connection: Connection, excluded: Iterable[str]) -> datetime | None:
+def next_due(connection: Connection, excluded: Iterable[str], short: Iterable[str] = ()) -> datetime | None:
     """Return when the next work of an account that can send is due; None when there is none."""
-    statement = _of_others(select(DELIVERY_WORK.c.due_at), excluded)
+    statement = _of_others(select(DELIVERY_WORK.c.due_at), excluded, short)
     due_at: datetime | None = connection.scalar(statement.order_by(DELIVERY_WORK.c.due_at).limit(1))
     return due_at
+
+
+def oldest_due(connection: Connection, now: datetime) -> dict[str, datetime]:
+    """Return by lane since when the work that waits longest there has been due; lanes without any are left out."""
+    statement = (
+        select(DELIVERY_WORK.c.lane, func.min(DELIVERY_WORK.c.due_at).label("oldest_at"))
+        .where(DELIVERY_WORK.c.due_at <= now)
+        .group_by(DELIVERY_WORK.c.lane)
+    )
+    return {row.lane: row.oldest_at for row in connection.execute(statement)}
 
 
 def lock_work(connection: Connection, conversation_id: UUID, lane: str = MESSAGE_LANE) -> DeliveryWork | None:
@@ -222,9 +298,15 @@ def use_talk(connection: Connection, conversation_id: UUID, talk_id: str) -> Non
     connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id).values(kommo_talk_id=talk_id))
 
 
-def _of_others(statement: Select[Any], excluded: Iterable[str]) -> Select[Any]:
-    accounts = sorted(excluded)
-    return statement.where(DELIVERY_WORK.c.account_id.not_in(accounts)) if accounts else statement
+def _of_others(statement: Select[Any], excluded: Iterable[str], short: Iterable[str]) -> Select[Any]:
+    accounts, waiting = sorted(excluded), sorted(short)
+    if accounts:
+        # An alert asks nothing of Kommo, so that nothing of Kommo's holds it up.
+        statement = statement.where(or_(DELIVERY_WORK.c.account_id.not_in(accounts), _IS_ALERT))
+    if waiting:
+        is_waiting = and_(DELIVERY_WORK.c.lane == DeliveryKind.PROOF.lane, DELIVERY_WORK.c.account_id.in_(waiting))
+        statement = statement.where(not_(is_waiting))
+    return statement
 
 
 def _typed_key(key: tuple[datetime, UUID]) -> tuple[Any, Any]:
@@ -247,58 +329,3 @@ def _work_values(work: DeliveryWork) -> dict[str, object]:
         "new_lease_id": work.lease_id,
         "new_leased_until": work.leased_until,
     }
-
-
-def _values(delivery: Delivery) -> dict[str, object]:
-    return {
-        "id": delivery.id,
-        "account_id": delivery.account_id,
-        "conversation_id": delivery.conversation_id,
-        "turn_id": delivery.turn_id,
-        "lane": delivery.lane,
-        "sequence": delivery.sequence,
-        "kind": delivery.kind.value,
-        "state": delivery.state.value,
-        "text": delivery.text,
-        "floor_number": delivery.floor_number,
-        "attempt_count": delivery.attempt_count,
-        "transport": delivery.transport or None,
-        "kommo_message_ids": list(delivery.kommo_message_ids),
-        "reason": delivery.reason or None,
-        "forced": delivery.forced,
-        "ai_model": delivery.ai_model or None,
-        "tokens_used": delivery.tokens_used or None,
-        "products_referenced": list(delivery.products_referenced),
-        "first_unread_at": delivery.first_unread_at,
-        "unclear_since_at": delivery.unclear_since_at,
-        "created_at": delivery.created_at,
-        "finished_at": delivery.finished_at,
-        "details": details_to_json(delivery.details),
-    }
-
-
-def _delivery(row: Row[Any]) -> Delivery:
-    return Delivery(
-        id=row.id,
-        account_id=row.account_id,
-        conversation_id=row.conversation_id,
-        turn_id=row.turn_id,
-        sequence=row.sequence,
-        kind=DeliveryKind(row.kind),
-        state=DeliveryState(row.state),
-        text=row.text,
-        floor_number=row.floor_number,
-        created_at=row.created_at,
-        first_unread_at=row.first_unread_at or row.created_at,
-        attempt_count=row.attempt_count,
-        transport=row.transport or "",
-        kommo_message_ids=tuple(row.kommo_message_ids),
-        reason=row.reason or "",
-        forced=row.forced,
-        ai_model=row.ai_model or "",
-        tokens_used=row.tokens_used or 0,
-        products_referenced=tuple(row.products_referenced),
-        unclear_since_at=row.unclear_since_at,
-        finished_at=row.finished_at,
-        details=details_of_json(DeliveryKind(row.kind), row.details),
-    )

@@ -28,6 +28,15 @@ UNREAD_OF = (
 DECIDE_READ = update(MESSAGES).where(_CHOSEN, *UNDECIDED).values(_DECIDED)
 DECIDE_UNREAD = update(MESSAGES).where(_CHOSEN, *UNREAD).values(_DECIDED)
 DECIDE_TURN = update(MESSAGES).where(MESSAGES.c.turn_id == bindparam("for_id"), *UNDECIDED).values(_DECIDED)
+TAKE_BACK = (
+    update(MESSAGES)
+    .where(
+        MESSAGES.c.turn_id == bindparam("for_id"),
+        MESSAGES.c.role == "user",
+        MESSAGES.c.outcome.is_(None) | (MESSAGES.c.outcome == Outcome.ANSWERED.value),
+    )
+    .values(_DECIDED)
+)
 INSERT_MESSAGE = insert(MESSAGES)
 ADD_KOMMO_ID = (
     update(MESSAGES)
@@ -44,7 +53,8 @@ REPORTED_COPY = (
 )
 SET_SEQUENCE = (
     update(CONVERSATIONS)
-    .where(CONVERSATIONS.c.id == bindparam("for_id"))
+    # It only grows: another delivery may have been written since the conversation was read.
+    .where(CONVERSATIONS.c.id == bindparam("for_id"), CONVERSATIONS.c.delivery_sequence < bindparam("new_sequence"))
     .values(delivery_sequence=bindparam("new_sequence"))
 )
 COUNT_BOT_MESSAGES = (
@@ -93,6 +103,12 @@ def decide_turn(connection: Connection, turn_id: UUID | None, outcome: Outcome, 
     """Decide what a turn read; what was decided before stays."""
     if turn_id is not None:
         connection.execute(DECIDE_TURN, {"for_id": turn_id, **_decided(outcome, reason)})
+
+
+def take_answer_back(connection: Connection, turn_id: UUID | None, outcome: Outcome, reason: str) -> None:
+    """Decide anew what a turn read and answered: its reply did not arrive."""
+    if turn_id is not None:
+        connection.execute(TAKE_BACK, {"for_id": turn_id, **_decided(outcome, reason)})
 
 
 def store_sent(connection: Connection, delivery: Delivery, now: datetime) -> None:
@@ -150,8 +166,13 @@ def _sent_values(delivery: Delivery, now: datetime) -> dict[str, object]:
         "ai_model": delivery.ai_model or None,
         "tokens_used": delivery.tokens_used or None,
         "products_referenced": list(delivery.products_referenced),
-        "response_time_ms": max(0, (now - delivery.first_unread_at) // timedelta(milliseconds=1)),
+        # A line that nobody asked for answers nothing.
+        "response_time_ms": _response_time_ms(delivery, now) if delivery.is_answer else None,
     }
+
+
+def _response_time_ms(delivery: Delivery, now: datetime) -> int:
+    return max(0, (now - delivery.first_unread_at) // timedelta(milliseconds=1))
 
 
 def _count(connection: Connection, delivery: Delivery, now: datetime, *, messages: int) -> None:

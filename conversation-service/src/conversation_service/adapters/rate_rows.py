@@ -1,26 +1,42 @@
 """Rows of the accounts' rate buckets; replicas that share a database share the buckets."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from conversation_service.adapters.insertion import insert_missing
 from conversation_service.adapters.tables import RATE_BUCKETS
-from conversation_service.domain.rate import Bucket, Limit, full, has_tokens, ready_at, refill
+from conversation_service.domain.rate import RESERVE, Bucket, Limit, full, has_tokens, ready_at, refill
 
 LimitOf = Callable[[str], Limit]
 
 
-def exhausted_accounts(connection: Connection, limit_of: LimitOf, now: datetime) -> dict[str, datetime]:
-    """Return the accounts that have no token now, and when they have one; a hint, read without a lock."""
-    found = {}
-    for row in connection.execute(select(RATE_BUCKETS).where(RATE_BUCKETS.c.tokens < 1)):
+@dataclass(frozen=True, slots=True)
+class Low:
+    """Accounts that have to wait, and until when.
+
+    Args:
+        exhausted: those without a token.
+        short: those with too few for a proof, which leaves some to messages; all of `exhausted` are among them.
+    """
+
+    exhausted: dict[str, datetime]
+    short: dict[str, datetime]
+
+
+def low_accounts(connection: Connection, limit_of: LimitOf, now: datetime) -> Low:
+    """Return the accounts that have to wait now; a hint, read without a lock."""
+    low = Low({}, {})
+    for row in connection.execute(select(RATE_BUCKETS).where(RATE_BUCKETS.c.tokens < 1 + RESERVE)):
         limit = limit_of(row.account_id)
         bucket = refill(Bucket(row.tokens, row.refilled_at), limit, now)
         if not has_tokens(bucket, limit):
-            found[row.account_id] = ready_at(bucket, limit)
-    return found
+            low.exhausted[row.account_id] = ready_at(bucket, limit)
+        if not has_tokens(bucket, limit, reserve=RESERVE):
+            low.short[row.account_id] = ready_at(bucket, limit, 1 + RESERVE)
+    return low
 
 
 def lock_buckets(

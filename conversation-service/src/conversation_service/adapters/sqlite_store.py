@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
+from conversation_service.adapters.checkpoints import Checkpoints
 from conversation_service.adapters.schema import is_schema_new_enough
 from conversation_service.adapters.store import Shift, StorageUnavailable, Topic, Work, no_shift
 from conversation_service.adapters.waiters import Waiters
@@ -24,6 +25,7 @@ from kommomesh_runtime.logs import get_logger
 
 T = TypeVar("T")
 BUSY_SECONDS = 0.7
+LOCKED_PAUSE_SECONDS = 0.02
 READERS = 4
 MOST_JOBS_A_COMMIT = 256
 # Nothing is done before the commit: longer groups would keep who came first waiting for who came last.
@@ -77,13 +79,22 @@ class _Jobs:
             job = self._queue.get()[2]
 
 
-def sqlite_engine(path: str, *, begin: str = "BEGIN IMMEDIATE", size: int = 1) -> Engine:
+def sqlite_engine(
+    path: str,
+    *,
+    begin: str = "BEGIN IMMEDIATE",
+    size: int = 1,
+    busy_seconds: float = BUSY_SECONDS,
+    has_checkpoints: bool = True,
+) -> Engine:
     """Return an engine on a file, set up as every connection to it has to be.
 
     Args:
         path: the file; it is made when missing, its folder too.
         begin: how transactions begin. A deferred one that reads before it writes would fail under load.
         size: connections at once.
+        busy_seconds: how long to wait for another writer.
+        has_checkpoints: whether its commits bring the log into the file now and then; false where somebody else does.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
@@ -92,19 +103,35 @@ def sqlite_engine(path: str, *, begin: str = "BEGIN IMMEDIATE", size: int = 1) -
         pool_size=size,
         max_overflow=0,
         hide_parameters=True,  # what an error says must not quote what a client wrote
-        connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS, "isolation_level": None},
+        connect_args={"check_same_thread": False, "timeout": busy_seconds, "isolation_level": None},
     )
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: object) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        _use_log(connection, busy_seconds)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        if not has_checkpoints:
+            connection.execute("PRAGMA wal_autocheckpoint=0")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _use_log(connection: sqlite3.Connection, busy_seconds: float) -> None:
+    """Switch a file to its write-ahead log; for that SQLite does not wait by itself while another does the same."""
+    ends_at = time.monotonic() + busy_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= ends_at:
+                raise
+            time.sleep(LOCKED_PAUSE_SECONDS)
 
 
 def is_storage_failure(error: BaseException) -> bool:
@@ -128,13 +155,14 @@ class SqliteStore:
     def __init__(self, path: str, *, shift: Shift = no_shift) -> None:
         self._shift = shift
         self._waiters = Waiters()
-        self._writer = sqlite_engine(path)
+        self._writer = sqlite_engine(path, has_checkpoints=False)
         self._reader = sqlite_engine(path, begin="BEGIN", size=READERS)
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
         self._is_closed = False
         self._jobs = _Jobs()
         self._thread = threading.Thread(target=self._write_jobs, name="sqlite-writer", daemon=True)
         self._thread.start()
+        self._checkpoints = Checkpoints(path)
 
     async def write(self, work: Work[T], *, limit_seconds: float | None = None, is_urgent: bool = False) -> T:
         """Return the result of `work` once the commit that carries it is on disk; see `Store`."""
@@ -174,6 +202,7 @@ class SqliteStore:
         self._is_closed = True
         self._jobs.end()
         await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._checkpoints.close)
         self._threads.shutdown()
         self._writer.dispose()
         self._reader.dispose()

@@ -19,6 +19,10 @@ from sqlalchemy import (
 
 from conversation_service.adapters.columns import Json, UtcDateTime, Uuid
 
+ONCE_FOR_EACH_CALL = (
+    "lane IN ('note', 'task', 'lead_update', 'reminder', 'courtesy', 'alert_nobody_came', 'alert_package_waiting')"
+)
+
 METADATA = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -35,6 +39,8 @@ CONVERSATIONS = Table(
     Column("id", Uuid(), primary_key=True),
     Column("account_id", Text, nullable=False),
     Column("kommo_chat_id", Text, nullable=False),
+    # Kommo's own id of the chat, where `kommo_chat_id` is the id that the account's relay gave it.
+    Column("kommo_chat_ref_id", Text),
     Column("kommo_talk_id", Text),
     # By Kommo's clock: of two talks the one with the newer event is current.
     Column("talk_event_at", UtcDateTime()),
@@ -64,12 +70,15 @@ CONVERSATIONS = Table(
     Column("floor_changed_at", UtcDateTime(), nullable=False),
     Column("floor_is_failure", Boolean, nullable=False, server_default=false()),
     Column("person_last_wrote_at", UtcDateTime()),
+    # By the clock of whoever said so: a talk that was closed before it is old news.
+    Column("person_acted_at", UtcDateTime()),
     Column("released_at", UtcDateTime()),
     Column("episode_started_at", UtcDateTime(), nullable=False),
     Column("delivery_sequence", BigInteger, nullable=False, server_default="0"),
     Column("created_at", UtcDateTime(), nullable=False),
     Column("updated_at", UtcDateTime(), nullable=False),
     UniqueConstraint("account_id", "kommo_chat_id"),
+    Index("uq_kommo_conversations_chat_ref", "account_id", "kommo_chat_ref_id", unique=True),
     CheckConstraint("status IN ('active', 'escalated', 'resolved', 'closed')", name="status"),
     CheckConstraint("floor_holder IN ('bot', 'person_waiting', 'person')", name="floor_holder"),
     Index(None, "account_id", "last_message_at", "id"),
@@ -179,8 +188,20 @@ DELIVERIES = Table(
     Column("finished_at", UtcDateTime()),
     # What an action of a hand-over needs beside its text.
     Column("details", Json),
+    # Not due earlier; empty for what is due at once.
+    Column("not_before_at", UtcDateTime()),
+    # What is known of a message after Kommo has accepted it; empty until then.
+    Column("proof_state", Text),
+    Column("proof_source", Text),
+    Column("proof_reason", Text),
+    Column("proved_at", UtcDateTime()),
     UniqueConstraint("conversation_id", "lane", "sequence"),
-    CheckConstraint("kind IN ('reply', 'notice', 'note', 'task', 'lead_update')", name="kind"),
+    CheckConstraint(
+        "kind IN ('reply', 'notice', 'note', 'task', 'lead_update', 'reminder', 'courtesy', 'alert', 'proof', 'relay', "
+        "'mirror', 'viewing')",
+        name="kind",
+    ),
+    CheckConstraint("proof_state IN ('accepted', 'delivered', 'read', 'failed')", name="proof_state"),
     CheckConstraint("state IN ('pending', 'sent', 'dropped', 'dead')", name="state"),
     Index(
         "ix_deliveries_pending",
@@ -197,8 +218,16 @@ DELIVERIES = Table(
         "lane",
         "floor_number",
         unique=True,
-        postgresql_where=text("lane <> 'message'"),
-        sqlite_where=text("lane <> 'message'"),
+        postgresql_where=text(ONCE_FOR_EACH_CALL),
+        sqlite_where=text(ONCE_FOR_EACH_CALL),
+    ),
+    # What one look into Kommo's record can prove.
+    Index(
+        "ix_deliveries_accepted",
+        "conversation_id",
+        "finished_at",
+        postgresql_where=text("proof_state = 'accepted'"),
+        sqlite_where=text("proof_state = 'accepted'"),
     ),
     Index(
         "ix_deliveries_dead",
@@ -222,6 +251,43 @@ DELIVERY_WORK = Table(
     Column("lease_id", Uuid()),
     Column("leased_until", UtcDateTime()),
     Index(None, "due_at", "account_id"),
+)
+
+SALESBOT_CONTINUATIONS = Table(
+    "salesbot_continuations",
+    METADATA,
+    Column("account_id", Text, primary_key=True),
+    # Kommo runs one bot at a time for a lead, so the newest request is the only one that can be answered.
+    Column("lead_id", Text, primary_key=True),
+    Column("return_url", Text, nullable=False),
+    Column("received_at", UtcDateTime(), nullable=False),
+    Column("expires_at", UtcDateTime(), nullable=False),
+    Column("used_at", UtcDateTime()),
+    # The one delivery that may answer the bot, as often as it is attempted.
+    Column("delivery_id", Uuid()),
+    Index(None, "expires_at"),
+)
+
+RELAY_REQUESTS = Table(
+    "relay_requests",
+    METADATA,
+    Column("account_id", Text, primary_key=True),
+    Column("request_id", Uuid(), primary_key=True),
+    # Its arrival at the gateway, which may repeat the storing of it; another arrival of the request is a replay.
+    Column("arrival_id", Uuid(), nullable=False),
+    Column("received_at", UtcDateTime(), nullable=False),
+    Index(None, "received_at"),
+)
+
+MONTHLY_USAGE = Table(
+    "monthly_usage",
+    METADATA,
+    Column("account_id", Text, primary_key=True),
+    # Such as `2026-11`.
+    Column("month", Text, primary_key=True),
+    Column("messages", BigInteger, nullable=False),
+    # The highest share of the month's messages that somebody was told of.
+    Column("alarmed_percent", Integer, nullable=False),
 )
 
 RATE_BUCKETS = Table(

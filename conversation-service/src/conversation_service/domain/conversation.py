@@ -6,6 +6,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from conversation_service.domain.floor import Floor
+from conversation_service.domain.media import NOTHING_FOUND, Finding
+from conversation_service.domain.proof import Proof
 from kommomesh_runtime.errors import FailedPrecondition, NotFound
 
 # Why a client message was handed to a person without a turn.
@@ -48,6 +50,8 @@ class Conversation:
     """One chat of a client with the business; unknown texts are empty.
 
     Args:
+        chat_id: Kommo's id of the chat; of an account with a relay, the relay's.
+        chat_ref_id: Kommo's id where `chat_id` is the relay's; empty for others, and until it is known.
         talk_event_at: time of the event that named `talk_id`, by Kommo's clock.
         delivery_sequence: the highest sequence given to a delivery.
     """
@@ -74,6 +78,7 @@ class Conversation:
     delivery_sequence: int
     created_at: datetime
     updated_at: datetime
+    chat_ref_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ class Message:
     Args:
         created_at: when its sender wrote it, by the sender's clock.
         ingested_at: when it was stored.
+        finding: what is known of its file.
+        proof: whether the client has it, for one that the mesh sent; only in lists.
     """
 
     id: UUID
@@ -101,3 +108,5 @@ class Message:
     turn_id: UUID | None
     created_at: datetime
     ingested_at: datetime
+    finding: Finding = NOTHING_FOUND
+    proof: Proof | None = None

@@ -1,13 +1,14 @@
 """Rules of deliveries: whether one may leave now, what a lease records, and what becomes of a report."""
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from conversation_service.domain.alerts import HAND_OVER_ALERTS, AlertDetails, AlertKind
+from conversation_service.domain.channel_message import ChannelMessage, RelayStatus
 from conversation_service.domain.handoff import Details, TaskDetails
+from conversation_service.domain.proof import Finding, Proof
 from kommomesh_runtime.errors import FailedPrecondition, NotFound
 
 MESSAGE_LANE = "message"
@@ -18,8 +19,6 @@ START_WITHIN = timedelta(seconds=5)
 MAX_ATTEMPTS = 12
 FLOOR_CHANGED = "floor_changed"
 TOO_OLD = "delivery_too_old"
-ECHO_WITHIN = timedelta(hours=1)
-_SPACES = re.compile(r"\s+")
 
 
 class DeliveryNotFound(NotFound):
@@ -58,16 +57,53 @@ class DeliveryKind(StrEnum):
     NOTE = "note"
     TASK = "task"
     LEAD_UPDATE = "lead_update"
+    REMINDER = "reminder"
+    COURTESY = "courtesy"
+    ALERT = "alert"
+    PROOF = "proof"
+    RELAY = "relay"
+    MIRROR = "mirror"
+    VIEWING = "viewing"
+
+    @property
+    def is_said(self) -> bool:
+        """Whether the client reads it as a message of the company that it makes."""
+        return self in (DeliveryKind.REPLY, DeliveryKind.NOTICE, DeliveryKind.COURTESY)
 
     @property
     def is_action(self) -> bool:
         """Whether it is an action of a hand-over, which the client does not see."""
-        return self not in (DeliveryKind.REPLY, DeliveryKind.NOTICE)
+        return self in _ACTIONS
 
     @property
     def lane(self) -> str:
-        """Where it waits its turn: messages behind each other, each action of a hand-over by itself."""
-        return self.value if self.is_action else MESSAGE_LANE
+        """Where it waits its turn: replies and notices behind each other, every other kind by itself."""
+        return MESSAGE_LANE if self in (DeliveryKind.REPLY, DeliveryKind.NOTICE) else self.value
+
+
+_ACTIONS = frozenset(
+    {
+        DeliveryKind.NOTE,
+        DeliveryKind.TASK,
+        DeliveryKind.LEAD_UPDATE,
+        DeliveryKind.REMINDER,
+        DeliveryKind.ALERT,
+        DeliveryKind.VIEWING,
+    }
+)
+# What says to people in Kommo that one is called.
+PACKAGE_KINDS = (DeliveryKind.NOTE, DeliveryKind.TASK)
+# Actions that go their own way: what a hand-over's end drops are the others.
+_OUTSIDE_HAND_OVERS = (DeliveryKind.ALERT, DeliveryKind.VIEWING)
+# What a hand-over writes beside its notice; it has no object once the bot has the floor again.
+HAND_OVER_LANES = sorted(
+    {*(kind.lane for kind in _ACTIONS if kind not in _OUTSIDE_HAND_OVERS), DeliveryKind.COURTESY.lane}
+    | {alert.lane for alert in HAND_OVER_ALERTS}
+)
+# What is written ahead for when nobody comes.
+NOBODY_CAME_LANES = (DeliveryKind.REMINDER.lane, DeliveryKind.COURTESY.lane, AlertKind.NOBODY_CAME.lane)
+# What the client reads, and what an echo may therefore be of.
+SAID_LANES = (MESSAGE_LANE, DeliveryKind.COURTESY.lane)
 
 
 class DeliveryState(StrEnum):
@@ -113,11 +149,32 @@ class Delivery:
     unclear_since_at: datetime | None = None
     finished_at: datetime | None = None
     details: Details | None = None
+    not_before_at: datetime | None = None
+    proof: Proof | None = None
 
     @property
     def lane(self) -> str:
         """Where it waits its turn."""
-        return self.kind.lane
+        return self.details.kind.lane if isinstance(self.details, AlertDetails) else self.kind.lane
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether client messages wait for it: a bubble of a reply or of a notice, or its way to the relay."""
+        is_relayed_answer = isinstance(self.details, ChannelMessage) and self.details.is_answer
+        return self.kind in (DeliveryKind.REPLY, DeliveryKind.NOTICE) or is_relayed_answer
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the bot says nothing by it, so that it may leave whoever has the floor."""
+        is_of_others = isinstance(self.details, ChannelMessage) and not self.details.speaker
+        return self.kind.is_action or is_of_others
+
+    @property
+    def is_of_waiting(self) -> bool:
+        """Whether it has an object only while the person that it is about has not come."""
+        if isinstance(self.details, AlertDetails):
+            return self.details.kind.is_of_hand_over
+        return self.kind in (DeliveryKind.REMINDER, DeliveryKind.COURTESY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +184,9 @@ class Sent:
     transport: str
     kommo_message_ids: tuple[str, ...] = ()
     talk_id: str = ""
+    relay_status: RelayStatus | None = None
+    # Another way took it, because no message of the month is left for the usual one.
+    is_quota_used_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +212,21 @@ class Skipped:
     reason: str
 
 
-Report = Sent | Retry | Failed | Skipped
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Kommo's record was read; only of a proof."""
+
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The chat of a client's message exists in Kommo now; the message itself is due at once."""
+
+    chat_ref_id: str
+
+
+Report = Sent | Retry | Failed | Skipped | Looked | Opened
 
 
 def verdict(delivery: Delivery, *, holder: str, floor_number: int, now: datetime, max_age: timedelta) -> Verdict:
@@ -165,6 +239,13 @@ def verdict(delivery: Delivery, *, holder: str, floor_number: int, now: datetime
         now: the time of the lease.
         max_age: how long after its client wrote a message may leave.
     """
+    if delivery.kind is DeliveryKind.PROOF:
+        # A look does no harm, and whoever has the floor, a reply that did not arrive has to be told.
+        return Verdict.LEAVES
+    if isinstance(delivery.details, ChannelMessage):
+        return _channel_verdict(delivery, delivery.details, holder, floor_number, now, max_age)
+    if delivery.is_of_waiting:
+        return _waiting_verdict(delivery, holder, floor_number, now, max_age)
     if delivery.kind.is_action:
         return _action_verdict(delivery, holder, now)
     speaker = "bot" if delivery.kind is DeliveryKind.REPLY else "person_waiting"
@@ -175,20 +256,45 @@ def verdict(delivery: Delivery, *, holder: str, floor_number: int, now: datetime
     return Verdict.LEAVES
 
 
+def _waiting_verdict(delivery: Delivery, holder: str, floor_number: int, now: datetime, max_age: timedelta) -> Verdict:
+    # Somebody has come, or nobody is needed any more, or a later call has its own.
+    if not delivery.forced and (holder != "person_waiting" or floor_number != delivery.floor_number):
+        return Verdict.DROPPED
+    most = max_age if delivery.kind.is_said else HANDOFF_MAX_AGE
+    return Verdict.TOO_OLD if now - delivery.first_unread_at > most else Verdict.LEAVES
+
+
+def _channel_verdict(
+    delivery: Delivery, message: ChannelMessage, holder: str, floor_number: int, now: datetime, max_age: timedelta
+) -> Verdict:
+    # Kommo has the bot's words already, but the client does not: a person who came since then speaks alone.
+    is_floor_gone = holder != message.speaker or floor_number != delivery.floor_number
+    if message.speaker and is_floor_gone and not delivery.forced:
+        return Verdict.DROPPED
+    most = HANDOFF_MAX_AGE if delivery.kind is DeliveryKind.MIRROR else max_age
+    return Verdict.TOO_OLD if now - delivery.first_unread_at > most else Verdict.LEAVES
+
+
 def _action_verdict(delivery: Delivery, holder: str, now: datetime) -> Verdict:
     # A person has the floor: that is why there is something to do. Once the bot has it again nobody is needed.
-    if holder == "bot" and not delivery.forced:
+    # A viewing was written while the bot had the floor, and whoever has it now, the file is to be seen. What is left of
+    # the alerts here is about the account, not about a call.
+    if holder == "bot" and not delivery.forced and delivery.kind not in _OUTSIDE_HAND_OVERS:
         return Verdict.DROPPED
     return Verdict.TOO_OLD if now - delivery.first_unread_at > HANDOFF_MAX_AGE else Verdict.LEAVES
 
 
-def lease_cost(delivery: Delivery) -> int:
+def lease_cost(delivery: Delivery, requests_of_message: int = 1) -> int:
     """Return the requests that a lease makes.
 
-    One to send, one to read back after an unclear attempt, and one for a task that has to ask who is responsible.
+    One to send, or as many as a message takes in the account, one to read back after an unclear attempt, and one for a
+    task that has to ask who is responsible. An alert asks nothing of Kommo.
     """
+    if delivery.kind is DeliveryKind.ALERT:
+        return 0
     is_asking = isinstance(delivery.details, TaskDetails) and delivery.details.responsible_user_id is None
-    return 1 + (delivery.unclear_since_at is not None) + is_asking
+    sending = requests_of_message if delivery.kind.is_said else 1
+    return sending + (delivery.unclear_since_at is not None) + is_asking
 
 
 def unclear_after_retry(delivery: Delivery, lease_began_at: datetime, *, is_unclear: bool) -> datetime | None:
@@ -203,39 +309,11 @@ def unclear_after_retry(delivery: Delivery, lease_began_at: datetime, *, is_uncl
 def is_given_up(delivery: Delivery, max_attempts: int = MAX_ATTEMPTS) -> bool:
     """Tell whether a delivery that failed so often is not tried again.
 
-    An action of a hand-over is given up by its age alone: while Kommo is down, it is what will tell a person.
+    An action of a hand-over is given up by its age alone: while Kommo is down, it is what will tell a person. So is
+    what goes between Kommo and a relay, of which either may be down for a while.
     """
-    return not delivery.kind.is_action and delivery.attempt_count >= max_attempts
-
-
-def may_have_left(delivery: Delivery, now: datetime) -> bool:
-    """Tell whether Kommo may have the delivery although nothing says so yet; for one that has ended, not for ever."""
-    if delivery.state is DeliveryState.PENDING:
-        return delivery.attempt_count > 0
-    since = delivery.unclear_since_at
-    return delivery.state is not DeliveryState.SENT and since is not None and now - since < ECHO_WITHIN
-
-
-def same_text(one: str, other: str) -> bool:
-    """Tell whether two texts differ in white space at most, which Kommo and the channels change."""
-    return _SPACES.sub(" ", one).strip() == _SPACES.sub(" ", other).strip()
-
-
-def echoed(deliveries: Sequence[Delivery], kommo_message_id: str, text: str, now: datetime) -> Delivery | None:
-    """Return the delivery whose echo a company message is that Kommo reports; None when it is none's.
-
-    The id says it for certain. Of equal words the oldest delivery that waits counts, and only then one that has ended.
-
-    Args:
-        deliveries: of the conversation, in order.
-        kommo_message_id: Kommo's id of the message.
-        text: its words.
-        now: when it arrived.
-    """
-    by_id = (delivery for delivery in deliveries if kommo_message_id in delivery.kommo_message_ids)
-    alike = [one for one in deliveries if may_have_left(one, now) and same_text(one.text, text)]
-    alike.sort(key=lambda delivery: delivery.state is not DeliveryState.PENDING)
-    return next(by_id, None) or next(iter(alike), None)
+    is_by_age = delivery.kind.is_action or isinstance(delivery.details, ChannelMessage)
+    return not is_by_age and delivery.attempt_count >= max_attempts
 
 
 def merge_ids(known: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:

@@ -66,6 +66,8 @@ class Floor:
         episode_started_at: what was said before is finished.
         is_failure: our own failure, not the client, called the person.
         person_last_wrote_at: when a person's newest message arrived.
+        person_acted_at: the newest sign that a person is needed or there, by the clock of whoever told it; a talk that
+            was closed before it is old news.
         released_at: the last give-back; what a person wrote before it takes no floor.
         escalated_at: when a person last got the floor.
         resolved_at: when somebody last said that it is done.
@@ -81,6 +83,7 @@ class Floor:
     episode_started_at: datetime
     is_failure: bool = False
     person_last_wrote_at: datetime | None = None
+    person_acted_at: datetime | None = None
     released_at: datetime | None = None
     escalated_at: datetime | None = None
     resolved_at: datetime | None = None
@@ -136,11 +139,12 @@ class TalkClosed:
 
 @dataclass(frozen=True, slots=True)
 class Escalated:
-    """A person is called."""
+    """A person is called; `reason` is for people, `code` says the same to programs."""
 
     reason: str = ""
     priority: Priority = Priority.MEDIUM
     is_failure: bool = False
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +182,13 @@ def after(floor: Floor, event: FloorEvent, now: datetime) -> Floor:
         case Escalated():
             return _escalated(floor, event, now)
         case TakenOver():
-            return _to_person(floor, event.person, now)
+            return _to_person(floor, event.person, now, now)
         case TalkClosed():
             return _talk_closed(floor, min(event.closed_at, now), now)
         case Resolved():
             return replace(_ended(floor, Status.RESOLVED, now, now), resolved_at=now)
         case Released():
-            return _ended(floor, Status.ACTIVE, now, now)
+            return replace(_ended(floor, Status.ACTIVE, now, now), episode_started_at=_given_back_from(floor, now))
 
 
 def require(floor: Floor, event: FloorEvent, conversation_id: str) -> None:
@@ -225,15 +229,16 @@ def _person_wrote(floor: Floor, event: PersonWrote, now: datetime) -> Floor:
     # Kommo tells whole seconds: a message of the second of the give-back may be newer than it, and silence is safe.
     if floor.released_at is not None and event.written_at < floor.released_at.replace(microsecond=0):
         return floor
-    return replace(_to_person(floor, event.name, now), person_last_wrote_at=now)
+    return replace(_to_person(floor, event.name, min(event.written_at, now), now), person_last_wrote_at=now)
 
 
-def _to_person(floor: Floor, person: str, now: datetime) -> Floor:
+def _to_person(floor: Floor, person: str, acted_at: datetime, now: datetime) -> Floor:
     escalated_at = now if floor.is_with_bot else floor.escalated_at
     return replace(
         _held_by(floor, Holder.PERSON, now),
         status=Status.ESCALATED,
         is_failure=False,
+        person_acted_at=_newer(floor.person_acted_at, acted_at),
         escalated_at=escalated_at,
         assigned_to=person or floor.assigned_to,
     )
@@ -246,6 +251,7 @@ def _escalated(floor: Floor, event: Escalated, now: datetime) -> Floor:
         _held_by(floor, Holder.PERSON_WAITING, now),
         status=Status.ESCALATED,
         is_failure=event.is_failure,
+        person_acted_at=_newer(floor.person_acted_at, now),
         escalated_at=now,
         reason=event.reason,
         priority=event.priority,
@@ -256,7 +262,17 @@ def _talk_closed(floor: Floor, closed_at: datetime, now: datetime) -> Floor:
     # A repeat of the same news, or news from before another give-back: it must not take the floor from a person.
     if floor.released_at is not None and closed_at <= floor.released_at:
         return floor
+    # Old news: a person was called or came after it. Of the same second Kommo cannot tell, and closing is the last act.
+    acted_at = floor.person_acted_at
+    if acted_at is not None and not floor.is_with_bot and closed_at < acted_at.replace(microsecond=0):
+        return floor
     return _ended(floor, Status.CLOSED, closed_at, now)
+
+
+def _given_back_from(floor: Floor, now: datetime) -> datetime:
+    """Return where the episode after a give-back begins: with the person's time, whose words the bot has to know."""
+    since, wrote_at = floor.escalated_at, floor.person_last_wrote_at
+    return since if since is not None and wrote_at is not None and wrote_at >= since else now
 
 
 def _ended(floor: Floor, status: Status, at: datetime, now: datetime) -> Floor:
@@ -264,7 +280,11 @@ def _ended(floor: Floor, status: Status, at: datetime, now: datetime) -> Floor:
         _held_by(floor, Holder.BOT, now),
         status=status,
         is_failure=False,
-        released_at=max(at, floor.released_at or at),
+        released_at=_newer(floor.released_at, at),
         episode_started_at=now,
         assigned_to="",
     )
+
+
+def _newer(known: datetime | None, at: datetime) -> datetime:
+    return at if known is None else max(known, at)

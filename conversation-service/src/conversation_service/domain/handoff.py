@@ -2,12 +2,15 @@
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
 
+from conversation_service.domain.alerts import AlertDetails
+from conversation_service.domain.channel_message import ChannelMessage
 from conversation_service.domain.floor import Priority
+from conversation_service.domain.media import Media, described, is_media, viewing
 
 LANGUAGES = ("es", "pt", "en")
 FALLBACK_LANGUAGE = "es"
@@ -42,7 +45,11 @@ class TaskDetails:
     responsible_user_id: int | None = None
 
 
-Details = TaskDetails | LeadChanges
+Details = TaskDetails | LeadChanges | AlertDetails | ChannelMessage
+
+
+def _shows_none(_link: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ class HandoffRules:
         language: of the texts: `es`, `pt` or `en`.
         due_within: by when a person should answer, by priority.
         trace_url: template of a trace's address; empty when there is none.
+        shows_link: whether people may be led to the link of a file.
     """
 
     has_note: bool
@@ -61,6 +69,7 @@ class HandoffRules:
     due_within: Mapping[Priority, timedelta]
     lead_changes: LeadChanges = LeadChanges()
     trace_url: str = ""
+    shows_link: Callable[[str], bool] = _shows_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,7 @@ class ClientWords:
     text: str
     content_type: str = "text"
     intent: str = ""
+    media: Media | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,8 @@ class Situation:
         reason: why a person is called, for people; a code where the reply could not be delivered.
         is_undelivered: `last_reply` did not reach the client.
         turn_id: the turn that led here; empty when none did.
+        reason_code: why in a code, such as `human_request`.
+        client_language: `es`, `pt` or `en`; empty when it could not be told.
     """
 
     account_id: str
@@ -92,6 +104,8 @@ class Situation:
     priority: Priority
     is_undelivered: bool = False
     turn_id: str = ""
+    reason_code: str = ""
+    client_language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +129,24 @@ def compose(situation: Situation, rules: HandoffRules, now: datetime) -> Package
         rules: what the account wants.
         now: when the person is called.
     """
-    details = TaskDetails(
-        now + rules.due_within[situation.priority], situation.priority, rules.lead_changes.responsible_user_id
-    )
+    details = task_details(rules, situation.priority, now)
     return Package(
         note=note_text(situation, rules) if rules.has_note else "",
         task=task_text(situation, rules.language) if rules.has_task else "",
         task_details=details if rules.has_task else None,
         lead_changes=rules.lead_changes if rules.lead_changes else None,
     )
+
+
+def task_details(rules: HandoffRules, priority: Priority, now: datetime) -> TaskDetails:
+    """Return what a task asks for that is made now."""
+    return TaskDetails(now + rules.due_within[priority], priority, rules.lead_changes.responsible_user_id)
+
+
+def viewing_text(words: Sequence[ClientWords], language: str) -> str:
+    """Return what asks a person to look at what messages carry, while the bot goes on."""
+    media = [one.media or Media(one.content_type) for one in words]
+    return viewing(media, " / ".join(one.text for one in words if one.text.strip()), _language(language))
 
 
 def note_text(situation: Situation, rules: HandoffRules) -> str:
@@ -134,7 +157,7 @@ def note_text(situation: Situation, rules: HandoffRules) -> str:
     return "\n".join(
         (
             lines["wants"].format(
-                intent=_intent(situation, rules.language), words=_quoted(situation, phrases, MAX_WORDS)
+                intent=_intent(situation, rules.language), words=_quoted(situation, rules.language, MAX_WORDS)
             ),
             lines["tried"].format(reply=_tried(situation, phrases)),
             lines["open"].format(reason=_reason(situation, phrases)),
@@ -146,9 +169,18 @@ def note_text(situation: Situation, rules: HandoffRules) -> str:
 
 def task_text(situation: Situation, language: str) -> str:
     """Return the task's text, in one line."""
+    return _task_line("task", situation, language)
+
+
+def reminder_text(situation: Situation, language: str) -> str:
+    """Return the text of the second task, for when nobody has come, in one line."""
+    return _task_line("reminder", situation, language)
+
+
+def _task_line(name: str, situation: Situation, language: str) -> str:
     phrases = _TEXTS["phrases"][_language(language)]
-    words = _quoted(situation, phrases, MAX_TASK_WORDS)
-    template: str = _TEXTS["lines"][_language(language)]["task"]
+    words = _quoted(situation, language, MAX_TASK_WORDS)
+    template: str = _TEXTS["lines"][_language(language)][name]
     return template.format(
         priority=_priority(situation, language),
         words=f": {words}" if words else "",
@@ -181,13 +213,16 @@ def _intent(situation: Situation, language: str) -> str:
     return f"{label}: " if label else ""
 
 
-def _quoted(situation: Situation, phrases: Mapping[str, str], maximum: int) -> str:
+def _quoted(situation: Situation, language: str, maximum: int) -> str:
+    phrases: Mapping[str, str] = _TEXTS["phrases"][_language(language)]
     spoken = " / ".join(one.text for one in situation.words if one.text.strip())
-    if spoken:
-        # The newest words tell most, so it is the beginning that is cut off.
-        return f"«{_tail(spoken, maximum)}»"
-    kinds = ", ".join(dict.fromkeys(one.content_type for one in situation.words))
-    return phrases["no_words"].format(kind=kinds) if kinds else ""
+    media = [one.media or Media(one.content_type) for one in situation.words if is_media(one.content_type, one.text)]
+    sent = described(media, language)
+    if not spoken:
+        return phrases["no_words"].format(kind=sent) if sent else ""
+    # The newest words tell most, so it is the beginning that is cut off.
+    quoted = f"«{_tail(spoken, maximum)}»"
+    return f"{quoted} + {sent}" if sent else quoted
 
 
 def _tail(text: str, maximum: int) -> str:
@@ -209,12 +244,21 @@ def _reason(situation: Situation, phrases: Mapping[str, str]) -> str:
     return reason or phrases["no_reason"]
 
 
+def trace_link(situation: Situation, trace_url: str) -> str:
+    """Return the address of a trace; empty where the account names none, or only one of turns and there was none."""
+    if not trace_url or ("{turn_id}" in trace_url and not situation.turn_id):
+        return ""
+    return shortened(trace_url.format(**_names(situation)), MAX_LINK)
+
+
 def _trace(situation: Situation, trace_url: str, phrases: Mapping[str, str]) -> str:
-    names = {
+    words = phrases["trace" if situation.turn_id else "no_trace"]
+    return trace_link(situation, trace_url) or words.format(**_names(situation))
+
+
+def _names(situation: Situation) -> dict[str, str]:
+    return {
         "account_id": situation.account_id,
         "conversation_id": situation.conversation_id,
         "turn_id": situation.turn_id,
     }
-    if trace_url and (situation.turn_id or "{turn_id}" not in trace_url):
-        return shortened(trace_url.format(**names), MAX_LINK)
-    return phrases["trace" if situation.turn_id else "no_trace"].format(**names)

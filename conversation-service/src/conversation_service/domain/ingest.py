@@ -6,8 +6,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from conversation_service.domain.channel_message import RelayRequest
 from conversation_service.domain.conversation import PERSON_HAS_FLOOR, Conversation, Outcome, Role
 from conversation_service.domain.floor import ClientWrote, Floor, PersonWrote, ResumeAfter, TalkClosed, after, new_floor
+from conversation_service.domain.handoff import HandoffRules
 
 # Clocks differ a little; beyond that a time of the future is a mistake, which would keep a chat on top for ever.
 MAX_AHEAD = timedelta(minutes=5)
@@ -21,6 +23,8 @@ class IngestOutcome(StrEnum):
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
     ACCOUNT_UNKNOWN = "account_unknown"
+    REPLAYED = "replayed"
+    MIRRORED = "mirrored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +45,31 @@ class Content:
     content_type: str = "text"
     media_url: str = ""
     file_name: str = ""
+    file_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ClientMessage:
-    """The client wrote."""
+    """The client wrote; `is_from_relay` where the account's relay says so and Kommo does not know it yet."""
 
     content: Content
+    is_from_relay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredCopy:
+    """Kommo reports a message that the relay brought: it tells of chat, talk, contact and lead, and of nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompanyMessage:
-    """The company wrote: a person of it or a bot."""
+    """The company wrote: a person of it or a bot; `is_for_relay` where the account's relay has to tell the client."""
 
     content: Content
     is_person: bool
     author_id: str = ""
     author_name: str = ""
+    is_for_relay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +85,13 @@ class Item:
 
     Args:
         at: when it happened, by Kommo's clock; None means now.
+        chat_ref_id: Kommo's id of the chat, of an account with a relay; `chat_id` is the relay's then, or this again.
+        request: the relay's request that brought it; None for events of Kommo.
     """
 
     account_id: str
     chat_id: str
-    event: ClientMessage | CompanyMessage | TalkEvent
+    event: ClientMessage | CompanyMessage | TalkEvent | MirroredCopy
     at: datetime | None = None
     talk_id: str = ""
     contact_id: str = ""
@@ -85,11 +99,19 @@ class Item:
     contact_name: str = ""
     origin: str = ""
     channel: str = ""
+    phone: str = ""
+    chat_ref_id: str = ""
+    request: RelayRequest | None = None
 
     @property
     def content(self) -> Content | None:
-        """What was said; None for a talk event."""
-        return None if isinstance(self.event, TalkEvent) else self.event.content
+        """What was said; None for what brings no message."""
+        return None if isinstance(self.event, TalkEvent | MirroredCopy) else self.event.content
+
+    @property
+    def is_of_relay(self) -> bool:
+        """Whether it belongs to an account with a relay, to which something may follow at once."""
+        return self.request is not None or bool(self.chat_ref_id)
 
     @property
     def is_company_message(self) -> bool:
@@ -106,12 +128,14 @@ class Rules:
         quiet_max: how long after the first unread message a turn is due at the latest.
         resume_after: how long a silent person keeps the floor.
         max_message_age: messages written longer ago are not answered; None answers all.
+        handoff: how people are asked to look at a file that comes too late for its answer; None asks nobody.
     """
 
     quiet: timedelta
     quiet_max: timedelta
     resume_after: ResumeAfter
     max_message_age: timedelta | None = None
+    handoff: HandoffRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +149,7 @@ class NewMessage:
     outcome: Outcome | None = None
     outcome_reason: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
+    is_from_relay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +226,8 @@ def take_in(chat: Chat, item: Item, message_id: UUID, rules: Rules, now: datetim
     match item.event:
         case TalkEvent():
             return _take_talk_event(chat, item, item.event, at, now)
+        case MirroredCopy():
+            return _with_facts(chat, _facts(chat.conversation, item, at, now))
         case ClientMessage():
             return _take_client_message(chat, item, item.event, message_id, at, rules, now)
         case CompanyMessage():
@@ -218,6 +245,8 @@ def _facts(known: Conversation, item: Item, at: datetime, now: datetime) -> dict
         "contact_name": item.contact_name or known.contact_name,
         "origin": item.origin or known.origin,
         "channel": item.channel or known.channel,
+        "phone": item.phone or known.phone,
+        "chat_ref_id": item.chat_ref_id or known.chat_ref_id,
         "updated_at": now,
     }
 
@@ -227,7 +256,12 @@ def _take_talk_event(chat: Chat, item: Item, event: TalkEvent, at: datetime, now
     if known.talk_event_at is not None and at < known.talk_event_at:
         return chat
     floor = after(known.floor, TalkClosed(at), now) if event.is_closed else known.floor
-    conversation = replace(known, floor=floor, **_facts(known, item, at, now))
+    return _with_facts(chat, {"floor": floor, **_facts(known, item, at, now)})
+
+
+def _with_facts(chat: Chat, facts: dict[str, Any]) -> Chat:
+    known = chat.conversation
+    conversation = replace(known, **facts)
     if replace(conversation, updated_at=known.updated_at) == known:
         return chat
     return replace(chat, conversation=conversation, is_changed=True)
@@ -242,7 +276,7 @@ def _take_client_message(
         outcome, reason = Outcome.HANDED_TO_PERSON, PERSON_HAS_FLOOR
     elif rules.max_message_age is not None and now - at > rules.max_message_age:
         outcome, reason = Outcome.NOT_ANSWERED, TOO_OLD
-    message = NewMessage(message_id, event.content, Role.USER, at, outcome, reason)
+    message = NewMessage(message_id, event.content, Role.USER, at, outcome, reason, is_from_relay=event.is_from_relay)
     return _with_message(chat, message, floor, _facts(chat.conversation, item, at, now))
 
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+# Left in the bucket by what can wait, so that a message always finds it.
+RESERVE = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -41,9 +44,16 @@ def refill(bucket: Bucket, limit: Limit, now: datetime) -> Bucket:
     return Bucket(tokens, max(now, bucket.refilled_at))
 
 
-def has_tokens(bucket: Bucket, limit: Limit, cost: float = 1.0) -> bool:
-    """Tell whether a lease of `cost` requests may leave; what never fits leaves from a full bucket, into debt."""
-    return bucket.tokens >= min(cost, limit.capacity)
+def has_tokens(bucket: Bucket, limit: Limit, cost: float = 1.0, reserve: float = 0.0) -> bool:
+    """Tell whether a lease of `cost` requests may leave; what never fits leaves from a full bucket, into debt.
+
+    Args:
+        bucket: the account's bucket.
+        limit: the account's limit.
+        cost: the requests that the lease makes.
+        reserve: tokens that have to be left after it.
+    """
+    return bucket.tokens >= min(cost + reserve, limit.capacity)
 
 
 def take(bucket: Bucket, cost: float = 1.0) -> Bucket:

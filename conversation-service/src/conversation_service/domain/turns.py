@@ -11,6 +11,8 @@ LEASE = timedelta(seconds=40)
 MAX_ATTEMPTS = 3
 MAX_SUPERSEDED = 2
 HISTORY_LIMIT = 40
+# What a Salesbot surely takes at once.
+MOST_AS_ONE = 1000
 
 
 class TurnNotFound(NotFound):
@@ -40,12 +42,13 @@ class TurnResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The bot answers in one or more bubbles."""
+    """The bot answers in one or more bubbles; a person is to look at what the shown messages carry."""
 
     parts: tuple[str, ...]
     ai_model: str = ""
     tokens_used: int = 0
     products_referenced: tuple[str, ...] = ()
+    shown_message_ids: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,12 @@ class NoAnswer:
 
 
 Decision = Answer | Escalate | NoAnswer
+
+
+def as_one(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the bubbles of an answer as a single one, where that is not too long."""
+    text = "\n".join(parts)
+    return (text,) if parts and len(text) <= MOST_AS_ONE else parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ from uuid import UUID
 import grpc
 
 from conversation_service.domain.cleaning import ItemRejected
+from conversation_service.domain.continuations import Continuation
 from conversation_service.domain.conversation import Conversation
 from conversation_service.domain.ingest import IngestOutcome, IngestResult, Item
+from conversation_service.domain.relaying import StatusReport
 from conversation_service.servicers.conversions import (
     STATUS_OF,
     conversation_to_proto,
@@ -55,9 +57,9 @@ class ConversationServicer(pb_grpc.ConversationServiceServicer):
         if not 1 <= len(request.items) <= MOST_ITEMS:
             raise InvalidArgument(field="items", problem=f"must be 1 to {MOST_ITEMS}")
         decoded = [_decoded(item) for item in request.items]
-        items = [item for item in decoded if isinstance(item, Item)]
+        items = [item for item in decoded if not isinstance(item, IngestResult)]
         stored = iter(await self._use_cases.ingest.ingest(items) if items else [])
-        results = [next(stored) if isinstance(item, Item) else item for item in decoded]
+        results = [item if isinstance(item, IngestResult) else next(stored) for item in decoded]
         return service_pb.IngestMessagesResponse(results=[result_to_proto(result) for result in results])
 
     async def GetConversation(
@@ -157,7 +159,7 @@ def _names(request: _FloorRequest) -> tuple[UUID, UUID]:
     return parse_uuid("conversation_id", request.conversation_id), parse_uuid("request_id", request.request_id)
 
 
-def _decoded(item: service_pb.IngestItem) -> Item | IngestResult:
+def _decoded(item: service_pb.IngestItem) -> Item | Continuation | StatusReport | IngestResult:
     try:
         return item_from_proto(item)
     except ItemRejected as problem:
@@ -165,7 +167,7 @@ def _decoded(item: service_pb.IngestItem) -> Item | IngestResult:
 
 
 def _counted(found: Counted) -> pb.Conversation:
-    return conversation_to_proto(found.conversation, found.unread_count)
+    return conversation_to_proto(found.conversation, found.unread_count, found.reminder_at)
 
 
 def _short(field: str, value: str, maximum: int) -> str:

@@ -1,10 +1,12 @@
 """Values of the domain as messages of the contract, and names as enums."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from conversation_service.domain.conversation import Conversation, Message, Outcome, Role
 from conversation_service.domain.floor import Holder, Priority, Status
+from conversation_service.domain.proof import Proof, ProofState
 from kommomesh.common.v1 import common_pb2 as common_pb
 from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh_runtime.parsing import from_time
@@ -39,6 +41,12 @@ PRIORITY = {
 }
 STATUS_OF: dict[int, Status] = {number: status for status, number in STATUS.items()}
 PRIORITY_OF: dict[int, Priority] = {number: priority for priority, number in PRIORITY.items()}
+PROOF_STATE = {
+    ProofState.ACCEPTED: pb.PROOF_STATE_ACCEPTED,
+    ProofState.DELIVERED: pb.PROOF_STATE_DELIVERED,
+    ProofState.READ: pb.PROOF_STATE_READ,
+    ProofState.FAILED: pb.PROOF_STATE_FAILED,
+}
 
 
 def _names(values: Iterable[tuple[str, int]], prefix: str) -> dict[int, str]:
@@ -64,8 +72,10 @@ def priority_from_proto(number: int) -> Priority:
     return PRIORITY_OF.get(number, Priority.MEDIUM)
 
 
-def conversation_to_proto(conversation: Conversation, unread_count: int) -> pb.Conversation:
-    """Return a conversation for the wire; `unread_count` is not stored in it."""
+def conversation_to_proto(
+    conversation: Conversation, unread_count: int, reminder_at: datetime | None = None
+) -> pb.Conversation:
+    """Return a conversation for the wire; the number and the time are not stored in it."""
     floor = conversation.floor
     last_message_at = conversation.last_message_at if conversation.message_count else None
     return pb.Conversation(
@@ -101,6 +111,19 @@ def conversation_to_proto(conversation: Conversation, unread_count: int) -> pb.C
         tags=conversation.tags,
         create_time=from_time(conversation.created_at),
         update_time=from_time(conversation.updated_at),
+        reminder_time=from_time(reminder_at),
+    )
+
+
+def proof_to_proto(proof: Proof | None) -> pb.Proof | None:
+    """Return a proof for the wire; None stays None."""
+    if proof is None:
+        return None
+    return pb.Proof(
+        state=PROOF_STATE[proof.state],
+        source=proof.source,
+        reason=proof.reason,
+        prove_time=from_time(proof.proved_at),
     )
 
 
@@ -123,4 +146,7 @@ def message_to_proto(message: Message) -> pb.Message:
         turn_id=str(message.turn_id) if message.turn_id else "",
         create_time=from_time(message.created_at),
         ingest_time=from_time(message.ingested_at),
+        media_type=message.finding.media_type,
+        media_size_bytes=message.finding.size_bytes,
+        proof=proof_to_proto(message.proof),
     )

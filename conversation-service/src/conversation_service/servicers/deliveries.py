@@ -1,8 +1,11 @@
 """Deliveries as messages of the contract."""
 
+from conversation_service.domain.alerts import AlertDetails
+from conversation_service.domain.channel_message import ChannelMessage
 from conversation_service.domain.deliveries import Delivery, DeliveryKind, DeliveryState
 from conversation_service.domain.handoff import LeadChanges, TaskDetails
-from conversation_service.servicers.conversions import PRIORITY
+from conversation_service.servicers.channel_messages import channel_message_to_proto
+from conversation_service.servicers.conversions import PRIORITY, proof_to_proto
 from kommomesh.conversation.v1 import conversation_pb2 as pb
 from kommomesh_runtime.parsing import from_time
 
@@ -12,6 +15,13 @@ KIND = {
     DeliveryKind.NOTE: pb.DELIVERY_KIND_NOTE,
     DeliveryKind.TASK: pb.DELIVERY_KIND_TASK,
     DeliveryKind.LEAD_UPDATE: pb.DELIVERY_KIND_LEAD_UPDATE,
+    DeliveryKind.REMINDER: pb.DELIVERY_KIND_REMINDER,
+    DeliveryKind.COURTESY: pb.DELIVERY_KIND_COURTESY,
+    DeliveryKind.ALERT: pb.DELIVERY_KIND_ALERT,
+    DeliveryKind.PROOF: pb.DELIVERY_KIND_PROOF,
+    DeliveryKind.RELAY: pb.DELIVERY_KIND_RELAY,
+    DeliveryKind.MIRROR: pb.DELIVERY_KIND_MIRROR,
+    DeliveryKind.VIEWING: pb.DELIVERY_KIND_VIEWING,
 }
 STATE = {
     DeliveryState.PENDING: pb.DELIVERY_STATE_PENDING,
@@ -38,8 +48,15 @@ def delivery_to_proto(delivery: Delivery) -> pb.Delivery:
         reason=delivery.reason,
         create_time=from_time(delivery.created_at),
         finish_time=from_time(delivery.finished_at),
+        proof=proof_to_proto(delivery.proof),
+        is_forced=delivery.forced,
         task=_task(delivery.details) if isinstance(delivery.details, TaskDetails) else None,
         lead_changes=_lead_changes(delivery.details) if isinstance(delivery.details, LeadChanges) else None,
+        alert=_alert(delivery.details) if isinstance(delivery.details, AlertDetails) else None,
+        not_before_time=from_time(delivery.not_before_at),
+        channel_message=(
+            channel_message_to_proto(delivery.details) if isinstance(delivery.details, ChannelMessage) else None
+        ),
     )
 
 
@@ -48,6 +65,16 @@ def _task(details: TaskDetails) -> pb.TaskDetails:
         due_time=from_time(details.due_at),
         responsible_user_id=details.responsible_user_id or 0,
         priority=PRIORITY[details.priority],
+    )
+
+
+def _alert(details: AlertDetails) -> pb.AlertDetails:
+    return pb.AlertDetails(
+        kind=details.kind.value,
+        reason=details.reason,
+        priority=PRIORITY[details.priority],
+        since_time=from_time(details.since_at),
+        trace_url=details.trace_url,
     )
 
 

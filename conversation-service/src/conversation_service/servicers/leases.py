@@ -8,6 +8,8 @@ from google.protobuf.message import Message as ProtoMessage
 
 from conversation_service.adapters.delivery_lease import Leased
 from conversation_service.adapters.turn_rows import TurnRecord
+from conversation_service.domain.channel_message import ChannelMessage
+from conversation_service.domain.deliveries import Delivery
 from conversation_service.servicers.conversions import channel_to_proto
 from conversation_service.servicers.deliveries import delivery_to_proto
 from kommomesh.conversation.v1 import conversation_pb2 as pb
@@ -28,7 +30,8 @@ def leased_to_proto(leased: Leased) -> outbox_pb.LeasedDelivery:
         lease_id=str(leased.lease_id),
         lease_expire_time=from_time(leased.lease_until),
         start_before_time=from_time(leased.start_before),
-        chat_id=conversation.chat_id,
+        # Of an account with a relay Kommo knows the chat by an id of its own.
+        chat_id=conversation.chat_ref_id or conversation.chat_id,
         talk_id=conversation.talk_id,
         contact_id=conversation.contact_id,
         lead_id=conversation.lead_id,
@@ -37,7 +40,34 @@ def leased_to_proto(leased: Leased) -> outbox_pb.LeasedDelivery:
         contact_name=conversation.contact_name,
         unclear_since_time=from_time(leased.unclear_since_at),
         claimed_kommo_message_ids=leased.claimed_ids,
+        salesbot_continuation=_continuation(leased),
+        awaited_messages=[_awaited(message) for message in leased.awaited],
+        is_last_look=leased.is_last_look,
+        channel_conversation_id=conversation.chat_id if _is_of_relay(leased) else "",
+        chat_ref_id=conversation.chat_ref_id,
+        contact_phone=conversation.phone,
     )
+
+
+def _is_of_relay(leased: Leased) -> bool:
+    return bool(leased.conversation.chat_ref_id) or isinstance(leased.delivery.details, ChannelMessage)
+
+
+def _awaited(message: Delivery) -> outbox_pb.AwaitedMessage:
+    return outbox_pb.AwaitedMessage(
+        delivery_id=str(message.id),
+        transport=message.transport,
+        kommo_message_ids=message.kommo_message_ids,
+        text=message.text,
+        send_time=from_time(message.finished_at),
+    )
+
+
+def _continuation(leased: Leased) -> outbox_pb.SalesbotContinuation | None:
+    waiting = leased.continuation
+    if waiting is None:
+        return None
+    return outbox_pb.SalesbotContinuation(return_url=waiting.return_url, expire_time=from_time(waiting.expires_at))
 
 
 def record_from_proto(

@@ -6,7 +6,10 @@ from uuid import UUID
 
 import grpc
 
-from conversation_service.domain.deliveries import Delivery, Failed, Report, Retry, Sent, Skipped
+from conversation_service.domain.deliveries import Delivery, Failed, Looked, Opened, Report, Retry, Sent, Skipped
+from conversation_service.domain.proof import Finding, ProofState, Sign
+from conversation_service.servicers.channel_messages import RELAY_STATUS_OF
+from conversation_service.servicers.conversions import PROOF_STATE
 from conversation_service.servicers.deliveries import delivery_to_proto
 from conversation_service.servicers.fields import (
     LONGEST_WAIT_SECONDS,
@@ -26,6 +29,8 @@ from kommomesh_runtime.parsing import decode_page_token, encode_page_token, page
 MAX_ID = 255
 MAX_REASON = 1000
 MOST_KOMMO_IDS = 100
+MOST_FINDINGS = 50
+FINDING_STATE = {number: state for state, number in PROOF_STATE.items()}
 LONGEST_RETRY_SECONDS = 86_400.0
 
 
@@ -81,6 +86,21 @@ class OutboxServicer(pb_grpc.OutboxServiceServicer):
             deliveries=[delivery_to_proto(delivery) for delivery in found[:size]], next_page_token=token
         )
 
+    async def GetMonthlyUsage(
+        self, request: pb.GetMonthlyUsageRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetMonthlyUsageResponse:
+        """Return what an account has sent this month."""
+        account_id = required_text("account_id", request.account_id, MAX_ID)
+        usage, quota = await self._use_cases.monthly_usage(account_id)
+        shown = pb.MonthlyUsage(
+            account_id=account_id,
+            month=usage.month,
+            message_count=usage.messages,
+            message_quota=quota,
+            alarmed_percent=usage.alarmed_percent,
+        )
+        return pb.GetMonthlyUsageResponse(usage=shown)
+
     async def ReplayDelivery(
         self, request: pb.ReplayDeliveryRequest, context: grpc.aio.ServicerContext
     ) -> pb.ReplayDeliveryResponse:
@@ -105,6 +125,10 @@ def _report(request: pb.ReportDeliveryRequest) -> Report:
             return Failed(required_text("failed.reason", request.failed.reason, MAX_REASON))
         case "skipped":
             return Skipped(required_text("skipped.reason", request.skipped.reason, MAX_REASON))
+        case "looked":
+            return Looked(_findings(request.looked))
+        case "opened":
+            return Opened(required_text("opened.chat_ref_id", request.opened.chat_ref_id, MAX_ID))
         case _:
             raise InvalidArgument(field="report", problem="is required")
 
@@ -114,7 +138,28 @@ def _sent(sent: pb.SentReport) -> Sent:
         raise InvalidArgument(field="sent.kommo_message_ids", problem=f"must be at most {MOST_KOMMO_IDS}")
     ids = tuple(required_text("sent.kommo_message_ids", value, MAX_ID) for value in sent.kommo_message_ids)
     transport = required_text("sent.transport", sent.transport, MAX_ID)
-    return Sent(transport, ids, bounded_text("sent.talk_id", sent.talk_id, MAX_ID))
+    talk_id = bounded_text("sent.talk_id", sent.talk_id, MAX_ID)
+    relay_status = RELAY_STATUS_OF.get(sent.relay_status)
+    return Sent(transport, ids, talk_id, relay_status, is_quota_used_up=sent.is_quota_used_up)
+
+
+def _findings(looked: pb.LookedReport) -> tuple[Finding, ...]:
+    if len(looked.findings) > MOST_FINDINGS:
+        raise InvalidArgument(field="looked.findings", problem=f"must be at most {MOST_FINDINGS}")
+    return tuple(_finding(one) for one in looked.findings)
+
+
+def _finding(found: pb.ProofFinding) -> Finding:
+    field = "looked.findings"
+    ids = tuple(required_text(f"{field}.kommo_message_ids", one, MAX_ID) for one in found.kommo_message_ids)
+    delivery_id = parse_uuid(f"{field}.delivery_id", found.delivery_id)
+    state = FINDING_STATE.get(found.state)
+    if state is None:
+        return Finding(delivery_id, None, ids)
+    reason = bounded_text(f"{field}.reason", found.reason, MAX_REASON)
+    if state is ProofState.FAILED:
+        required_text(f"{field}.reason", found.reason, MAX_REASON)
+    return Finding(delivery_id, Sign(state, required_text(f"{field}.source", found.source, MAX_ID), reason), ids)
 
 
 def _token(delivery: Delivery) -> str:

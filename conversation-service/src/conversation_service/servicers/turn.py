@@ -7,6 +7,7 @@ from uuid import UUID
 
 import grpc
 
+from conversation_service.domain.media import MOST_TYPE_CHARACTERS, Finding
 from conversation_service.domain.turns import Answer, Decision, Escalate, NoAnswer, is_escalate_only
 from conversation_service.servicers.conversions import conversation_to_proto, message_to_proto, priority_from_proto
 from conversation_service.servicers.fields import (
@@ -115,7 +116,13 @@ def _completion(request: pb.CompleteTurnRequest) -> Completion:
         record=record_from_proto(analysis, generation, request.steps, classification),
         analysis={} if analysis is None else _analysis_columns(analysis),
         worker_id=bounded_text("worker_id", request.worker_id, MAX_WORKER_ID),
+        findings={parse_uuid("media.message_id", one.message_id): _finding(one) for one in request.media},
     )
+
+
+def _finding(media: pb.MediaFinding) -> Finding:
+    media_type = bounded_text("media.media_type", media.media_type, MOST_TYPE_CHARACTERS)
+    return Finding(media_type, max(0, media.size_bytes))
 
 
 def _read_ids(request: pb.CompleteTurnRequest) -> frozenset[UUID]:
@@ -144,6 +151,7 @@ def _answer(answer: pb.AnswerDecision) -> Answer:
         bounded_text("answer.ai_model", answer.ai_model, MAX_REASON),
         max(0, answer.tokens_used),
         tuple(bounded_text("answer.products_referenced", sku, MAX_REASON) for sku in answer.products_referenced),
+        tuple(parse_uuid("answer.shown_message_ids", one) for one in answer.shown_message_ids),
     )
 
 

@@ -7,14 +7,23 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from conversation_service.adapters import delivery_lease, delivery_rows, outbox_rows, outcomes, turn_rows
+from conversation_service.adapters import (
+    delivery_lease,
+    delivery_rows,
+    media_rows,
+    outbox_rows,
+    outcomes,
+    turn_rows,
+)
 from conversation_service.adapters.conversations import lock_conversation
-from conversation_service.adapters.delivery_lease import Leased
+from conversation_service.adapters.delivery_lease import NOTHING_LEASED, Leased, LeaseRound
 from conversation_service.adapters.turn_rows import TurnRecord
+from conversation_service.adapters.viewings import viewing_of
 from conversation_service.domain.conversation import Conversation, Outcome
 from conversation_service.domain.deliveries import FLOOR_CHANGED, MESSAGE_LANE, Delivery, DeliveryKind, DeliveryState
 from conversation_service.domain.floor import Escalated, Priority
 from conversation_service.domain.ingest import due_at
+from conversation_service.domain.media import Finding
 from conversation_service.domain.turns import (
     Answer,
     Decision,
@@ -25,14 +34,16 @@ from conversation_service.domain.turns import (
     TurnNotFound,
     TurnResult,
     Work,
+    as_one,
     is_superseded,
     reasons_of,
     result_of,
 )
-from conversation_service.use_cases.account_rules import account_of, escalator_of, sending_rules
+from conversation_service.use_cases.account_rules import account_of, answers_bots_first, escalator_of, sending_rules
 from conversation_service.use_cases.ingest import rules_of
 from kommomesh_runtime.accounts import Accounts
 from kommomesh_runtime.errors import InvalidArgument
+from kommomesh_runtime.profiles import Profiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,7 @@ class Completion:
         read_message_ids: the messages that the decision has read.
         analysis: values of the columns `intent`, `sentiment` and `confidence_score`; empty when not analysed.
         worker_id: who delivers at once; empty when nobody does.
+        findings: what is known of the files of messages.
     """
 
     turn_id: UUID
@@ -51,6 +63,7 @@ class Completion:
     record: TurnRecord = field(default_factory=TurnRecord)
     analysis: Mapping[str, object] = field(default_factory=dict)
     worker_id: str = ""
+    findings: Mapping[UUID, Finding] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +74,35 @@ class Completed:
     deliveries: tuple[Leased, ...] = ()
     is_turn_due: bool = False
     is_delivery_due: bool = False
+    given_up: tuple[Delivery, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A turn that its caller still holds, with all locks taken."""
+    """A turn that its caller still holds, with all locks taken.
+
+    Args:
+        read: what was read and nobody decided since, and when it came.
+        newer: when messages came that it has not read.
+        has_newcomers: one of those came after the lease; the others were left for the next turn on purpose.
+        gained: when messages that it has read gained something that it has not.
+    """
 
     turn: Turn
     conversation: Conversation
     work: Work
     read: Mapping[UUID, datetime]
     newer: Sequence[datetime]
+    has_newcomers: bool
+    gained: Sequence[datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Completer:
-    """Ends turns by the rules of the accounts."""
+    """Ends turns by the rules of the accounts and their business profiles."""
 
     accounts: Accounts
+    profiles: Profiles
     new_id: Callable[[], UUID]
 
     def complete(self, connection: Connection, now: datetime, completion: Completion) -> Completed:
@@ -95,24 +119,36 @@ class Completer:
         unread = outcomes.unread_messages(connection, conversation.id)
         read = {key: at for key, at in unread if key in completion.read_message_ids}
         newer = [at for key, at in unread if key not in completion.read_message_ids]
-        return self._decide(connection, now, _Held(turn, conversation, work, read, newer), completion)
+        has_newcomers = any(key not in turn.message_ids for key, _ in unread)
+        gained = [at for at in read.values() if at > turn.leased_at]
+        held = _Held(turn, conversation, work, read, newer, has_newcomers, gained)
+        return self._decide(connection, now, held, completion)
 
     def _decide(self, connection: Connection, now: datetime, held: _Held, completion: Completion) -> Completed:
         decision = completion.decision
-        if is_superseded(decision, held.work.superseded_count, has_newer=bool(held.newer)):
+        if is_superseded(decision, held.work.superseded_count, has_newer=held.has_newcomers or bool(held.gained)):
             again = replace(held.work, superseded_count=held.work.superseded_count + 1)
-            self._free(connection, now, again, held.newer)
+            self._free(connection, now, again, [*held.newer, *held.gained])
             turn_rows.end_turn(connection, held.turn, TurnResult.SUPERSEDED, now, completion.record)
             return Completed(TurnResult.SUPERSEDED, is_turn_due=True)
         code, reason = reasons_of(decision)
         ended = replace(held.turn, reason_code=code, reason=reason)
         turn_rows.end_turn(connection, ended, result_of(decision), now, completion.record)
         outcomes.mark_read(connection, held.read, held.turn.id, completion.analysis)
+        media_rows.store_findings(
+            connection, {key: completion.findings[key] for key in held.read if key in completion.findings}
+        )
         deliveries = self._carry_out(connection, now, held, decision)
-        leased = self._outbox(connection, now, held.conversation, deliveries, completion.worker_id)
+        seen = self._outbox(connection, now, held.conversation, deliveries, completion.worker_id)
         # An escalation has actions to carry out, which nobody is handed.
-        is_left = len(deliveries) > len(leased) or isinstance(decision, Escalate)
-        return Completed(result_of(decision), leased, is_turn_due=bool(held.newer), is_delivery_due=is_left)
+        is_left = len(deliveries) > len(seen.leased) or isinstance(decision, Escalate)
+        return Completed(
+            result_of(decision),
+            seen.leased,
+            is_turn_due=bool(held.newer),
+            is_delivery_due=is_left,
+            given_up=seen.given_up,
+        )
 
     def _carry_out(self, connection: Connection, now: datetime, held: _Held, decision: Decision) -> list[Delivery]:
         if isinstance(decision, Escalate):
@@ -121,12 +157,26 @@ class Completer:
         if isinstance(decision, NoAnswer):
             outcomes.decide_read(connection, held.read, Outcome.NOT_ANSWERED, decision.reason_code)
             return []
-        return self._write(held, held.conversation, DeliveryKind.REPLY, decision, now)
+        replies = self._write(held, held.conversation, DeliveryKind.REPLY, decision, now)
+        return [*replies, *self._viewing(connection, held, decision, replies, now)]
+
+    def _viewing(
+        self, connection: Connection, held: _Held, answer: Answer, replies: Sequence[Delivery], now: datetime
+    ) -> list[Delivery]:
+        """Return what asks a person to look at the shown messages."""
+        shown = [key for key in answer.shown_message_ids if key in held.read]
+        if not shown or not replies:
+            return []
+        conversation = replace(held.conversation, delivery_sequence=replies[-1].sequence)
+        rules = escalator_of(self.accounts, self.profiles, self.new_id).rules_of(conversation.account_id)
+        viewing = viewing_of(connection, conversation, shown, rules, self.new_id(), now)
+        return [replace(viewing, turn_id=held.turn.id)] if viewing else []
 
     def _escalate(self, connection: Connection, now: datetime, held: _Held, decision: Escalate) -> list[Delivery]:
         outcomes.decide_read(connection, held.read, Outcome.HANDED_TO_PERSON, decision.reason_code)
-        event = Escalated(decision.reason or decision.reason_code, Priority(decision.priority), decision.is_failure)
-        escalator = escalator_of(self.accounts, self.new_id)
+        reason, code = decision.reason or decision.reason_code, decision.reason_code
+        event = Escalated(reason, Priority(decision.priority), decision.is_failure, code)
+        escalator = escalator_of(self.accounts, self.profiles, self.new_id)
         escalated = escalator.escalate(connection, held.conversation, event, now, turn_id=held.turn.id)
         _drop_waiting(connection, now, held.conversation.id)
         return self._write(held, escalated, DeliveryKind.NOTICE, Answer(decision.notice_parts), now)
@@ -152,8 +202,12 @@ class Completer:
                 tokens_used=answer.tokens_used if place == 1 else 0,
                 products_referenced=answer.products_referenced,
             )
-            for place, part in enumerate(answer.parts, start=1)
+            for place, part in enumerate(self._bubbles(conversation.account_id, answer.parts), start=1)
         ]
+
+    def _bubbles(self, account_id: str, parts: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the messages of an answer: a bot that waits takes one, so that there all parts are in it."""
+        return as_one(parts) if answers_bots_first(self.accounts, account_id) else parts
 
     def _outbox(
         self,
@@ -162,20 +216,21 @@ class Completer:
         conversation: Conversation,
         deliveries: Sequence[Delivery],
         worker_id: str,
-    ) -> tuple[Leased, ...]:
+    ) -> LeaseRound:
         if not deliveries:
-            return ()
+            return NOTHING_LEASED
         has_older = outbox_rows.has_pending(connection, conversation.id)
         outcomes.set_delivery_sequence(connection, conversation.id, deliveries[-1].sequence)
         outbox_rows.insert_deliveries(connection, deliveries)
-        outbox_rows.add_work(connection, conversation.id, conversation.account_id, now)
+        for lane in sorted({one.lane for one in deliveries}):
+            outbox_rows.add_work(connection, conversation.id, conversation.account_id, now, lane)
         if has_older or not worker_id:
-            return ()
+            return NOTHING_LEASED
         # Read again: an escalation has changed the floor that the notice leaves under.
         current = lock_conversation(connection, conversation.id)
-        rules = sending_rules(self.accounts, self.new_id)
+        rules = sending_rules(self.accounts, self.profiles, self.new_id)
         lanes = [(current.id, MESSAGE_LANE)]
-        return delivery_lease.lease_heads(connection, {current.id: current}, lanes, rules, self.new_id, now).leased
+        return delivery_lease.lease_heads(connection, {current.id: current}, lanes, rules, self.new_id, now)
 
     def _free(self, connection: Connection, now: datetime, work: Work, newer: Sequence[datetime]) -> None:
         if not newer:

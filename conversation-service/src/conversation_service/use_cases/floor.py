@@ -1,7 +1,7 @@
 """Changing who speaks in a conversation, each request once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,6 +16,10 @@ from conversation_service.domain.conversation import Conversation
 from conversation_service.domain.floor import Escalated, FloorEvent, Priority, Released, Resolved, TakenOver, require
 from conversation_service.use_cases.account_rules import escalator_of
 from kommomesh_runtime.accounts import Accounts
+from kommomesh_runtime.profiles import Profiles
+
+# Why a person is called, where somebody asked for it from outside.
+REQUESTED = "requested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +29,13 @@ class FloorUseCases:
     Args:
         accounts: what they want done when a person is called.
         new_id: makes ids of deliveries.
+        profiles: the accounts' hours and fixed texts.
     """
 
     store: Store
     accounts: Accounts
     new_id: Callable[[], UUID] = uuid4
+    profiles: Profiles = field(default_factory=Profiles)
 
     async def take_over(self, conversation_id: UUID, request_id: UUID, person: str) -> Conversation:
         """Give the floor to a person and return the conversation; what waits to be sent is dropped.
@@ -51,14 +57,15 @@ class FloorUseCases:
         return await self._change("ReleaseToBot", conversation_id, request_id, Released())
 
     async def escalate(self, conversation_id: UUID, request_id: UUID, reason: str, priority: Priority) -> Conversation:
-        """Call a person and return the conversation.
+        """Call a person, tell the client, and return the conversation.
 
         Raises:
             ConversationNotFound: no conversation has the id.
             ConversationEscalated: a person has it.
             RequestIdReused: the request id was used for something else.
         """
-        called = await self._change("EscalateConversation", conversation_id, request_id, Escalated(reason, priority))
+        event = Escalated(reason, priority, code=REQUESTED)
+        called = await self._change("EscalateConversation", conversation_id, request_id, event)
         self.store.wake("deliveries")
         return called
 
@@ -73,7 +80,7 @@ class FloorUseCases:
         return await self._change("ResolveConversation", conversation_id, request_id, Resolved())
 
     async def _change(self, method: str, conversation_id: UUID, request_id: UUID, event: FloorEvent) -> Conversation:
-        escalator = escalator_of(self.accounts, self.new_id)
+        escalator = escalator_of(self.accounts, self.profiles, self.new_id)
         return await self.store.write(_changing(method, conversation_id, request_id, event, escalator))
 
 
@@ -86,7 +93,7 @@ def _changing(
             return found
         require(found.floor, event, str(conversation_id))
         if isinstance(event, Escalated):
-            return escalator.escalate(connection, found, event, now)
+            return escalator.escalate(connection, found, event, now, tells_client=True)
         return change_floor(connection, found, event, now)
 
     return change

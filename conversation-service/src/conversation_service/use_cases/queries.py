@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from conversation_service.adapters import conversations, messages
+from conversation_service.adapters.reminders import reminder_times
 from conversation_service.adapters.store import Store
 from conversation_service.domain.conversation import Conversation, ConversationNotFound, Message
 from conversation_service.domain.floor import Status
@@ -28,10 +29,17 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A conversation and how many client messages of it no turn has read."""
+    """A conversation with what is counted of it.
+
+    Args:
+        conversation: the conversation.
+        unread_count: client messages that no turn has read.
+        reminder_at: when it counts that nobody has come; None while no person is waited for.
+    """
 
     conversation: Conversation
     unread_count: int
+    reminder_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,8 @@ class QueryUseCases:
             rows = conversations.list_conversations(connection, account_id, status, size + 1, after)
             unread = conversations.count_unread(connection, [row.id for row in rows])
             last = rows[size - 1] if len(rows) > size else None
-            counted = [Counted(row, unread.get(row.id, 0)) for row in rows[:size]]
+            reminders = reminder_times(connection, rows)
+            counted = [Counted(row, unread.get(row.id, 0), reminders.get(row.id)) for row in rows[:size]]
             return Page(counted, (last.last_message_at, last.id) if last else None)
 
         return await self.store.read(find)
@@ -110,4 +119,5 @@ class QueryUseCases:
 def _counted(connection: Connection, found: Conversation | None, name: str) -> Counted:
     if found is None:
         raise ConversationNotFound(conversation_id=name)
-    return Counted(found, conversations.count_unread(connection, [found.id]).get(found.id, 0))
+    unread = conversations.count_unread(connection, [found.id]).get(found.id, 0)
+    return Counted(found, unread, reminder_times(connection, [found]).get(found.id))

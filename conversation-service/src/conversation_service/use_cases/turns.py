@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -24,8 +24,10 @@ from conversation_service.domain.turns import (
     attempts_after_abandon,
 )
 from conversation_service.use_cases.completion import Completed, Completer, Completion
+from conversation_service.use_cases.given_up import note_given_up
 from conversation_service.use_cases.long_poll import CALLER_GONE, Look, long_poll
 from kommomesh_runtime.accounts import Accounts
+from kommomesh_runtime.profiles import Profiles
 from kommomesh_runtime.telemetry import counter
 
 COMPLETED = counter("turns_completed_total", "Completions of turns, repeats included, by result.", ("result",))
@@ -45,11 +47,12 @@ class LeasedTurn:
 
 @dataclass(frozen=True)
 class TurnUseCases:
-    """The use cases of turns, bound to one store and its accounts."""
+    """The use cases of turns, bound to one store, its accounts and their business profiles."""
 
     store: Store
     accounts: Accounts
     new_id: Callable[[], UUID] = uuid4
+    profiles: Profiles = field(default_factory=Profiles)
 
     async def lease_turns(
         self, worker_id: str, maximum: int, wait_seconds: float, drain: asyncio.Event
@@ -106,9 +109,10 @@ class TurnUseCases:
             TurnNotFound: no turn has the id.
             TurnLeaseLost: the caller does not hold it.
         """
-        completer = Completer(self.accounts, self.new_id)
+        completer = Completer(self.accounts, self.profiles, self.new_id)
         completed = await self.store.write(lambda connection, now: completer.complete(connection, now, completion))
         COMPLETED.labels(completed.result.value).inc()
+        note_given_up(completed.given_up)
         if completed.is_turn_due:
             self.store.wake("turns")
         if completed.is_delivery_due:

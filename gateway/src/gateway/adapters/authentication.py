@@ -65,6 +65,25 @@ class Keyring:
         account = self.accounts.find(account_id)
         return None if account is None or account.guide_webhook == "closed" else account
 
+    def account_of_salesbot(self, account_id: str) -> Account | None:
+        """Return the account when its Salesbots' requests can be proved; None when it is unknown or lacks something."""
+        account = self.accounts.find(account_id)
+        return None if account is None or self._salesbot_lacks(account) else account
+
+    def account_of_relay(self, account_id: str) -> Account | None:
+        """Return the account when it has a relay whose posts can be verified; None when it has not, or is unknown."""
+        account = self.accounts.find(account_id)
+        if account is None or account.channel is None or not account.channel.relay_url:
+            return None
+        return account if self.secrets(account, "relay_secret") else None
+
+    def _salesbot_lacks(self, account: Account) -> str:
+        if not account.integration_id:
+            return "no integration_id"
+        if not account.public_url:
+            return "no public_url"
+        return "" if self.secrets(account, "client_secret") else "no client_secret"
+
     def closed_webhooks(self, account: Account) -> dict[str, str]:
         """Return the webhooks of an account that take nothing, each with what it lacks."""
         closed = {}
@@ -74,10 +93,16 @@ class Keyring:
             closed["chats"] = "no channel"
         elif not self.secrets(account, "channel_secret"):
             closed["chats"] = "no channel_secret"
+        if account.channel is not None and account.channel.relay_url and not self.secrets(account, "relay_secret"):
+            closed["relay"] = "no relay_secret"
         if account.guide_webhook == "closed":
             closed["guide"] = "guide_webhook is closed"
         elif account.guide_webhook == "signed" and not self.secrets(account, "guide_secret"):
             closed["guide"] = "no guide_secret"
+        lacking = self._salesbot_lacks(account)
+        # Most accounts have no such bot; one that was given a part of what it needs wants it.
+        if lacking and (account.integration_id or self.secrets(account, "client_secret")):
+            closed["salesbot"] = lacking
         return closed
 
     @property

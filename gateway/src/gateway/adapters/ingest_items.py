@@ -4,7 +4,17 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gateway.domain.events import AuthorKind, Channel, Chat, ClientMessage, CompanyMessage, Content, ContentType, Event
+from gateway.domain.events import (
+    AuthorKind,
+    Channel,
+    Chat,
+    ClientMessage,
+    CompanyMessage,
+    Content,
+    ContentType,
+    Event,
+    SalesbotWait,
+)
 from kommomesh.common.v1 import common_pb2
 from kommomesh.conversation.v1 import conversation_service_pb2 as service_pb
 
@@ -62,6 +72,7 @@ def _company_message(message: CompanyMessage) -> service_pb.CompanyMessage:
         author_kind=AUTHOR_KINDS[message.author_kind],
         author_id=message.author_id,
         author_name=message.author_name,
+        file_name=content.file_name,
         create_time=_timestamp(content.written_at),
     )
 
@@ -79,8 +90,15 @@ def _item(account_id: str, chat: Chat) -> service_pb.IngestItem:
     )
 
 
+def _waiting_bot(account_id: str, wait: SalesbotWait) -> service_pb.IngestItem:
+    request = service_pb.SalesbotRequest(return_url=wait.return_url, expire_time=_timestamp(wait.ends_at))
+    return service_pb.IngestItem(account_id=account_id, lead_id=wait.lead_id, salesbot_request=request)
+
+
 def to_item(account_id: str, event: Event) -> service_pb.IngestItem:
     """Return the item that stores an event of an account."""
+    if isinstance(event, SalesbotWait):
+        return _waiting_bot(account_id, event)
     item = _item(account_id, event.chat)
     if isinstance(event, ClientMessage):
         item.client_message.CopyFrom(_client_message(event.content))

@@ -8,6 +8,8 @@ import msgspec
 from gateway.domain.events import EventsError
 
 MAX_DEPTH = 32
+# Five hundred messages with all their fields are a fifth of it.
+MAX_VALUES = 50_000
 # Half of a character beyond the first plane, which is left where a text was cut in the middle of an emoji.
 HALF_CHARACTER = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
@@ -16,9 +18,12 @@ HALF_CHARACTER = re.compile(
 UNKNOWN_CHARACTER = rb"\ufffd"
 
 
-def _is_too_deep(value: Any) -> bool:
-    level = [value]
+def _check_size(value: Any) -> None:
+    level, count = [value], 0
     for _ in range(MAX_DEPTH):
+        count += len(level)
+        if count > MAX_VALUES:
+            raise EventsError("too_many_values", is_too_large=True)
         level = [
             inner
             for outer in level
@@ -26,8 +31,9 @@ def _is_too_deep(value: Any) -> bool:
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
         if not level:
-            return False
-    return any(isinstance(value, dict | list) for value in level)
+            return
+    if any(isinstance(value, dict | list) for value in level):
+        raise EventsError("too_deep")
 
 
 def _decode(body: bytes) -> Any:
@@ -46,7 +52,8 @@ def read_json(body: bytes) -> dict[str, Any]:
     """Return the object of a JSON body; invalid UTF-8 and halves of characters are replaced.
 
     Raises:
-        EventsError: it is no JSON (`not_json`), no object (`not_an_object`) or nested too deep (`too_deep`).
+        EventsError: it is no JSON (`not_json`), no object (`not_an_object`), nested too deep (`too_deep`) or holds more
+            values than are looked at (`too_many_values`).
     """
     try:
         value = _decode(body.removeprefix(b"\xef\xbb\xbf"))
@@ -56,6 +63,5 @@ def read_json(body: bytes) -> dict[str, Any]:
         raise EventsError("not_json") from None
     if not isinstance(value, dict):
         raise EventsError("not_an_object")
-    if _is_too_deep(value):
-        raise EventsError("too_deep")
+    _check_size(value)
     return value

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.events import (
+    MAX_ID_LENGTH,
     AuthorKind,
     Chat,
     CompanyMessage,
@@ -20,6 +21,7 @@ from gateway.domain.origins import shipped_origins
 
 CONTENT_TYPES = {kind.value: kind for kind in ContentType}
 OWN_CHANNEL = "amo.ext."
+MAX_PHONE = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def _read_message(outer: dict[str, Any], identity: ChannelIdentity) -> CompanyMe
     refused = missing_id(chat_id, content.message_id)
     if refused is not None:
         return refused
-    origin = f"{OWN_CHANNEL}{identity.code}" if identity.code else OWN_CHANNEL.rstrip(".")
+    origin = identity.code if identity.code.startswith(OWN_CHANNEL) else OWN_CHANNEL + identity.code
     sender = _inner(outer, "sender")
     return CompanyMessage(
         chat=Chat(
@@ -75,17 +77,30 @@ def _read_message(outer: dict[str, Any], identity: ChannelIdentity) -> CompanyMe
             origin=origin,
             channel=shipped_origins().channel_of(origin),
             contact_name=text_of(_inner(outer, "receiver").get("name")),
+            contact_phone=text_of(_inner(outer, "receiver").get("phone"))[:MAX_PHONE],
+            conversation_id=_conversation_id(outer),
         ),
         content=content,
         author_kind=identity.author_kind(text_of(sender.get("id"))),
         author_id=text_of(sender.get("id")),
         author_name=text_of(sender.get("name")),
+        is_for_owner=True,
     )
+
+
+def _conversation_id(outer: dict[str, Any]) -> str:
+    found = text_of(_inner(outer, "conversation").get("client_id"))
+    return found if len(found) <= MAX_ID_LENGTH else ""
 
 
 def _action_reasons(action: dict[str, Any]) -> list[IgnoreReason]:
     known = {"typing": IgnoreReason.TYPING, "reaction": IgnoreReason.REACTION}
     return [known.get(name, IgnoreReason.UNKNOWN_EVENT) for name in action]
+
+
+def _is_stray(value: Any) -> bool:
+    # An empty list is how PHP writes an object without fields.
+    return bool(value) and not isinstance(value, dict)
 
 
 def _is_v1(body: dict[str, Any]) -> bool:
@@ -108,6 +123,7 @@ def read_chats_events(body: dict[str, Any], identity: ChannelIdentity) -> Intake
     if isinstance(action, dict):
         for reason in _action_reasons(action):
             intake.add(reason)
+    intake.ignore(IgnoreReason.MALFORMED_ITEM, sum(_is_stray(one) for one in (message, action)))
     if _is_v1(body):
         intake.add(IgnoreReason.DEAD_HOOK_VERSION)
     elif not intake.events and not intake.ignored:

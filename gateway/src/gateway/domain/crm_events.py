@@ -1,6 +1,7 @@
 """Reads CRM webhooks: client messages, company messages and talks, and a counted reason for all else."""
 
 from collections.abc import Iterator
+from itertools import repeat
 
 from gateway.domain.events import (
     MAX_ID_LENGTH,
@@ -12,7 +13,7 @@ from gateway.domain.events import (
     TalkEvent,
     unix_time,
 )
-from gateway.domain.forms import Form, Tree, child, ordered_items, scalar
+from gateway.domain.forms import Form, Tree, child, ordered_items, scalar, stray_count
 from gateway.domain.items import read_chat, read_message
 
 IGNORED_KINDS = {
@@ -75,6 +76,7 @@ def _unsorted_reason(item: Tree) -> IgnoreReason:
 
 def _ignored(kind: str, actions: Tree) -> Iterator[IgnoreReason]:
     for action, items in actions.items():
+        yield from _strays(items)
         for item in ordered_items(items):
             if kind == "unsorted":
                 yield _unsorted_reason(item)
@@ -84,15 +86,21 @@ def _ignored(kind: str, actions: Tree) -> Iterator[IgnoreReason]:
                 yield IGNORED_KINDS.get(kind, IgnoreReason.UNKNOWN_EVENT)
 
 
+def _strays(items: "str | Tree") -> Iterator[IgnoreReason]:
+    return repeat(IgnoreReason.MALFORMED_ITEM, stray_count(items))
+
+
 def _messages(actions: Tree, kind: str) -> Iterator[Event | IgnoreReason]:
     author_of = _author_in_outgoing if kind == "outgoing_message" else _author_in_message
     for action, items in actions.items():
+        yield from _strays(items)
         for item in ordered_items(items):
             yield read_message(item, author_of) if action == "add" else MESSAGE_CHANGES[kind]
 
 
 def _talks(actions: Tree) -> Iterator[Event | IgnoreReason]:
     for action, items in actions.items():
+        yield from _strays(items)
         for item in ordered_items(items):
             yield _read_talk(item) if action in ("add", "update") else MESSAGE_CHANGES["talk"]
 
@@ -119,8 +127,8 @@ def read_crm_events(form: Form) -> Intake:
     Source: Kommo CRM webhooks, events and their envelope.
     """
     intake = Intake()
-    if form.left_out:
-        intake.ignored[IgnoreReason.MALFORMED_PAIR] += form.left_out
+    intake.ignore(IgnoreReason.MALFORMED_PAIR, form.left_out)
+    intake.ignore(IgnoreReason.REPEATED_PAIR, form.overwritten)
     for kind, node in form.tree.items():
         if kind == "account":
             continue

@@ -65,8 +65,13 @@ class IgnoreReason(StrEnum):
     REACTION = "reaction"
     DEAD_HOOK_VERSION = "dead_hook_version"
     MALFORMED_PAIR = "malformed_pair"
+    REPEATED_PAIR = "repeated_pair"
+    MALFORMED_ITEM = "malformed_item"
     DUPLICATE = "duplicate"
+    MIRRORED_COPY = "mirrored_copy"
     REJECTED_BY_STORAGE = "rejected_by_storage"
+    BOT_WITHOUT_LEAD = "bot_without_lead"
+    RETURN_URL_REFUSED = "return_url_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,9 @@ class Chat:
     contact_id: str = ""
     lead_id: str = ""
     contact_name: str = ""
+    contact_phone: str = ""
+    # What the owner of an own channel calls the chat that Kommo calls `chat_id`.
+    conversation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +112,14 @@ class ClientMessage:
 
 @dataclass(frozen=True, slots=True)
 class CompanyMessage:
-    """The company wrote: a person of it, or a bot."""
+    """The company wrote: a person of it, or a bot; `is_for_owner` where the channel's owner is asked to deliver it."""
 
     chat: Chat
     content: Content
     author_kind: AuthorKind
     author_id: str = ""
     author_name: str = ""
+    is_for_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +131,16 @@ class TalkEvent:
     at: datetime | None = None
 
 
-Event: TypeAlias = ClientMessage | CompanyMessage | TalkEvent
+@dataclass(frozen=True, slots=True)
+class SalesbotWait:
+    """A Salesbot of a lead waits to be told, at `return_url` and until `ends_at`, how to go on."""
+
+    lead_id: str
+    return_url: str
+    ends_at: datetime
+
+
+Event: TypeAlias = ClientMessage | CompanyMessage | TalkEvent | SalesbotWait
 
 
 class EventsError(Exception):
@@ -145,6 +163,11 @@ class Intake:
 
     events: list[Event] = field(default_factory=list)
     ignored: Counter[IgnoreReason] = field(default_factory=Counter)
+
+    def ignore(self, reason: IgnoreReason, count: int = 1) -> None:
+        """Count what is ignored for a reason."""
+        if count:
+            self.ignored[reason] += count
 
     def add(self, found: Event | IgnoreReason) -> None:
         """Take an event, or count the reason for which it is ignored.

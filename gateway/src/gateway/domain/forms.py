@@ -8,6 +8,8 @@ from urllib.parse import unquote_to_bytes
 Tree: TypeAlias = dict[str, "str | Tree"]
 
 KEY_CACHE_SIZE = 4_096
+# Kommo's own keys are shorter; longer ones would make the cache large without ever being found in it.
+CACHED_KEY_BYTES = 128
 INDEX_DIGITS = 18
 APPEND = ""
 
@@ -37,10 +39,17 @@ class FormLimits:
 
 @dataclass(slots=True)
 class Form:
-    """A parsed form: its tree of texts, and how many pairs did not fit the grammar and were left out."""
+    """A parsed form: its tree of texts, and how many pairs are not in it.
+
+    Attributes:
+        tree: texts by their names.
+        left_out: pairs whose key did not fit the grammar, and scalars that stood where a container is.
+        overwritten: pairs whose key came again with another value.
+    """
 
     tree: Tree = field(default_factory=dict)
     left_out: int = 0
+    overwritten: int = 0
 
 
 DEFAULT_LIMITS = FormLimits()
@@ -83,24 +92,28 @@ def key_path(raw: bytes) -> tuple[str, ...] | None:
     return _split_key(decode_text(raw))
 
 
-def _place(tree: Tree, path: tuple[str, ...], value: str, next_index: int) -> bool:
+def _place(form: Form, path: tuple[str, ...], value: str, next_index: int) -> None:
+    tree = form.tree
     for name in path[:-1]:
         inner = tree.setdefault(name if name != APPEND else str(next_index), {})
         if isinstance(inner, str):
             # A container under the name of a scalar: the scalar gives way, since containers carry the events.
             tree[name] = inner = {}
+            form.left_out += 1
         tree = inner
     last = path[-1] if path[-1] != APPEND else str(next_index)
-    if isinstance(tree.get(last), dict):
-        return False
+    known = tree.get(last)
+    if isinstance(known, dict):
+        form.left_out += 1
+        return
+    form.overwritten += known is not None and known != value
     tree[last] = value
-    return True
 
 
 def _checked_path(raw: bytes, limits: FormLimits) -> tuple[str, ...] | None:
     if len(raw) > limits.key_bytes:
         raise FormError("key_too_long")
-    path = key_path(raw)
+    path = key_path(raw) if len(raw) <= CACHED_KEY_BYTES else _split_key(decode_text(raw))
     if path is not None and len(path) > limits.depth:
         raise FormError("key_too_deep")
     return path
@@ -110,8 +123,8 @@ def parse_form(body: bytes, limits: FormLimits = DEFAULT_LIMITS) -> Form:
     """Return the tree of a form body.
 
     Indexes are plain names of dictionaries, so their size costs nothing. Of a scalar and a container under one name
-    the container stays; of repeated scalars the last. Pairs whose key does not fit the grammar are left out and
-    counted.
+    the container stays; of repeated scalars the last. What gives way, and pairs whose key does not fit the grammar,
+    is counted.
 
     Args:
         body: the raw body; the caller bounds its length.
@@ -129,8 +142,10 @@ def parse_form(body: bytes, limits: FormLimits = DEFAULT_LIMITS) -> Form:
         raw_key, _, raw_value = pair.partition(b"=")
         path = _checked_path(raw_key, limits)
         # Appended items get an index above every index that `ordered_items` reads as a number.
-        if path is None or not _place(form.tree, path, decode_text(raw_value), 10**INDEX_DIGITS + number):
+        if path is None:
             form.left_out += 1
+        else:
+            _place(form, path, decode_text(raw_value), 10**INDEX_DIGITS + number)
     if not form.tree:
         raise FormError("not_a_form")
     return form
@@ -153,6 +168,13 @@ def ordered_items(node: "str | Tree | None") -> list[Tree]:
         return []
     names = sorted(node, key=_index_of)
     return [item for name in names if isinstance(item := node[name], dict)]
+
+
+def stray_count(node: "str | Tree | None") -> int:
+    """Return how many texts stand where items are expected: under the node, or in its place."""
+    if isinstance(node, dict):
+        return sum(isinstance(item, str) for item in node.values())
+    return 0 if node is None else 1
 
 
 def child(tree: Tree, name: str) -> Tree:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.domain.events import AuthorKind, IgnoreReason, Intake
-from gateway.domain.forms import ordered_items
+from gateway.domain.forms import ordered_items, stray_count
 from gateway.domain.items import read_message
 from gateway.domain.json_values import text_of, tree_of
 
@@ -26,9 +26,7 @@ def _author(author_type: str, is_outgoing: bool) -> AuthorKind | None:
 
 
 def _count_unknown(body: dict[str, Any], intake: Intake) -> None:
-    unknown = len(body.keys() - {"account", "message"})
-    if unknown:
-        intake.ignored[IgnoreReason.UNKNOWN_EVENT] += unknown
+    intake.ignore(IgnoreReason.UNKNOWN_EVENT, len(body.keys() - {"account", "message"}))
 
 
 def read_guide_events(body: dict[str, Any]) -> Intake:
@@ -41,8 +39,11 @@ def read_guide_events(body: dict[str, Any]) -> Intake:
     _count_unknown(body, intake)
     message = body.get("message")
     if not isinstance(message, dict):
+        intake.ignore(IgnoreReason.UNKNOWN_EVENT, int(bool(message)))
         return intake
     for action, items in message.items():
-        for item in ordered_items(tree_of(items)):
+        tree = tree_of(items) if isinstance(items, dict | list) else text_of(items)
+        intake.ignore(IgnoreReason.MALFORMED_ITEM, stray_count(tree))
+        for item in ordered_items(tree):
             intake.add(read_message(item, _author) if action == "add" else IgnoreReason.MESSAGE_CHANGE)
     return intake

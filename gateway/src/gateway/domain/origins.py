@@ -26,10 +26,11 @@ class Origins:
         return self._find(origin) is not None
 
     def _find(self, origin: str) -> Channel | None:
-        found = self.exact.get(origin.lower())
+        name = origin.lower()
+        found = self.exact.get(name)
         if found is not None:
             return found
-        return next((channel for prefix, channel in self.prefixes.items() if origin.startswith(prefix)), None)
+        return next((channel for prefix, channel in self.prefixes.items() if name.startswith(prefix)), None)
 
 
 @cache

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from string import hexdigits
 
 SHA1_HEX_LENGTH = 40
+SHA256_HEX_LENGTH = 64
 
 
-def _is_hex(signature: str) -> bool:
+def _is_hex(signature: str, length: int) -> bool:
     # Looked at before any comparison: constant-time comparisons raise on texts that are not ASCII.
-    return len(signature) == SHA1_HEX_LENGTH and all(char in hexdigits for char in signature)
+    return len(signature) == length and all(char in hexdigits for char in signature)
 
 
 def is_signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
@@ -22,7 +23,7 @@ def is_signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
 
     Source: Kommo Chats API, "Webhooks" (X-Signature); captured bodies end with a newline that is not signed.
     """
-    if not _is_hex(signature):
+    if not _is_hex(signature, SHA1_HEX_LENGTH):
         return False
     given = signature.lower()
     trimmed = body.rstrip(b"\r\n")
@@ -32,5 +33,25 @@ def is_signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
         for secret in secrets
         if secret
         for candidate in signed
+    ]
+    return any(matches)
+
+
+def is_uninstall_signed(client_uuid: str, account_id: str, signature: str, secrets: Iterable[str]) -> bool:
+    """Tell whether `signature` is the hex HMAC-SHA256 of `client_uuid|account_id`.
+
+    Args:
+        client_uuid: id of the integration.
+        account_id: id of the account that it was taken out of.
+        signature: as sent; empty when it is missing.
+        secrets: the valid client secrets; an empty one signs nothing.
+
+    Source: Kommo, uninstall hook.
+    """
+    if not _is_hex(signature, SHA256_HEX_LENGTH):
+        return False
+    given, signed = signature.lower(), f"{client_uuid}|{account_id}".encode("utf-8", "replace")
+    matches = [
+        hmac.compare_digest(hmac.digest(secret.encode(), signed, "sha256").hex(), given) for secret in secrets if secret
     ]
     return any(matches)

@@ -1,8 +1,8 @@
 """The client's messages that one turn answers, as the other services want them; pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from kommomesh.common.v1 import common_pb2 as common
+from gateway.worker.media import WRITTEN
 from kommomesh.conversation.v1.conversation_pb2 import Message
 from kommomesh.intent.v1.analysis_pb2 import Analysis, ScoredIntent
 from kommomesh.intent.v1.intent_service_pb2 import AnalyzeMessageRequest, Utterance
@@ -10,37 +10,10 @@ from kommomesh.llm.v1.reply_service_pb2 import ChatMessage, ClassifyMessageReque
 
 MAX_TEXT_CHARACTERS = 4096
 
-# Where a burst holds several kinds of media, the first of these names the acknowledgement: what most likely carries
-# the question comes first.
-ACKNOWLEDGEMENTS = {
-    common.CONTENT_TYPE_VOICE: "media_voice",
-    common.CONTENT_TYPE_AUDIO: "media_voice",
-    common.CONTENT_TYPE_PICTURE: "media_picture",
-    common.CONTENT_TYPE_VIDEO: "media_video",
-    common.CONTENT_TYPE_FILE: "media_file",
-    common.CONTENT_TYPE_LOCATION: "media_location",
-    common.CONTENT_TYPE_CONTACT: "media_contact",
-    common.CONTENT_TYPE_STICKER: "media_sticker",
-}
-OTHER_MEDIA = "media_other"
-SPOKEN = (common.CONTENT_TYPE_VOICE, common.CONTENT_TYPE_AUDIO)
-WRITTEN = (common.CONTENT_TYPE_UNSPECIFIED, common.CONTENT_TYPE_TEXT)
-
 
 def text_of(messages: Iterable[Message]) -> str:
     """Return what the client wrote, captions included, joined by line feeds; empty when there are no words."""
     return "\n".join(text for message in messages if (text := message.content.strip()))
-
-
-def acknowledgement_key(messages: Sequence[Message]) -> str:
-    """Return the name of the fixed text that answers a burst without words."""
-    types = {message.content_type for message in messages}
-    return next((key for kind, key in ACKNOWLEDGEMENTS.items() if kind in types), OTHER_MEDIA)
-
-
-def has_unheard_voice(messages: Iterable[Message]) -> bool:
-    """Tell whether the client also spoke, without any words that could be read."""
-    return any(message.content_type in SPOKEN and not message.content.strip() for message in messages)
 
 
 def analyze_request(

@@ -3,11 +3,14 @@
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from importlib.resources import files
 
+from gateway.worker.media import NOTHING_BESIDE, Act, Alone, Beside
 from kommomesh.common.v1 import common_pb2 as common
-from kommomesh.conversation.v1.turn_service_pb2 import AnswerDecision, EscalateDecision
+from kommomesh.conversation.v1.conversation_pb2 import Message
+from kommomesh.conversation.v1.turn_service_pb2 import AnswerDecision, EscalateDecision, NoAnswerDecision
 from kommomesh.intent.v1.analysis_pb2 import Escalation, EscalationReason
 from kommomesh.llm.v1.generation_pb2 import KNOWLEDGE_KIND_PRODUCT, Generation, KnowledgeRow
 from kommomesh.llm.v1.reply_service_pb2 import GenerateReplyResponse, PersonNeeded
@@ -17,7 +20,7 @@ MAX_PARTS = 20
 MAX_PART_CHARACTERS = 4096
 MAX_REASON_CHARACTERS = 1000
 
-Decision = AnswerDecision | EscalateDecision
+Decision = AnswerDecision | EscalateDecision | NoAnswerDecision
 
 
 def _reasons() -> Mapping[str, Mapping[str, str]]:
@@ -34,22 +37,29 @@ class Speech:
     Args:
         profile: holds the fixed texts.
         language: `es`, `pt` or `en`, the client's where it could be told.
-        is_open: whether somebody of the business is there.
+        at: the time, which decides whether somebody of the business is there.
     """
 
     profile: BusinessProfile
     language: str
-    is_open: bool
+    at: datetime
 
     def say(self, key: str) -> list[str]:
         """Return the parts of a fixed text; none where the business left it blank."""
         return fitting_parts([self.profile.text(key, self.language)])
 
+    def unsaid(self, beside: Beside, history: Iterable[Message]) -> Beside:
+        """Return what to do with files, without lines that the client has read before, in whatever language."""
+        said = "\n".join(message.content for message in history if message.role == common.ROLE_ASSISTANT)
+        return replace(beside, told=tuple(key for key in beside.told if not self._is_in(said, key)))
+
+    def _is_in(self, said: str, key: str) -> bool:
+        return any(text.strip() and text in said for text in self.profile.texts[key].values())
+
     def notice(self, *, is_failure: bool) -> list[str]:
-        """Return what the client reads when a person is called."""
-        if is_failure:
-            return self.say("failure_notice")
-        return self.say("handoff_notice" if self.is_open else "handoff_notice_closed")
+        """Return what the client reads when a person is called; while nobody is there, with the next opening."""
+        key = "failure_notice" if is_failure else "handoff_notice"
+        return fitting_parts([self.profile.text_at(key, self.at, self.language)])
 
 
 def language_of(analyzed: str, locale: str) -> str:
@@ -101,34 +111,47 @@ def handed_over(escalation: Escalation, speech: Speech) -> EscalateDecision:
     )
 
 
-def acknowledged(key: str, locale: str, speech: Speech) -> Decision:
-    """Return the fixed answer to a burst without words, or a person where the business has no such text."""
-    parts = speech.say(key)
-    return AnswerDecision(parts=parts) if parts else failed("reply_unusable", locale, speech)
+def wordless(found: Alone, locale: str, speech: Speech) -> Decision:
+    """Return what a burst without words ends with; a person where the business left the text to say blank."""
+    if found.act is Act.SILENCE:
+        return NoAnswerDecision(reason_code=f"{found.text}_again")
+    said = speech.say(found.text) if found.is_said else []
+    if found.act is Act.ASK and said:
+        return AnswerDecision(parts=said, shown_message_ids=found.shown)
+    # What could not be read and who looks at it now, in one bubble.
+    notice = "\n".join([*(said if found.act is Act.HAND_OVER else ()), *speech.notice(is_failure=False)])
+    return EscalateDecision(
+        reason_code=found.text,
+        reason=reason_text(found.text, locale),
+        priority=common.PRIORITY_MEDIUM,
+        notice_parts=fitting_parts([notice]),
+    )
 
 
-def generated(response: GenerateReplyResponse, locale: str, speech: Speech, *, voice_unheard: bool) -> Decision:
+def generated(
+    response: GenerateReplyResponse, locale: str, speech: Speech, beside: Beside = NOTHING_BESIDE
+) -> Decision:
     """Return what becomes of llm-service's answer.
 
     Args:
         response: the answer.
         locale: BCP 47 tag of the account.
         speech: how to speak to the client.
-        voice_unheard: whether the client also sent a voice note, which gets a line of its own.
+        beside: what becomes of files that came with the words.
     """
     if response.WhichOneof("result") == "person_needed":
         return _person(response.person_needed, speech)
     parts = fitting_parts(response.reply.parts or [response.reply.text])
     if not parts or len(parts) > MAX_PARTS:
         return failed("reply_unusable", locale, speech)
-    if voice_unheard:
-        parts = [*parts, *speech.say("media_voice")][:MAX_PARTS]
+    parts = [*parts, *(line for key in beside.told for line in speech.say(key))][:MAX_PARTS]
     usage = response.generation.usage
     return AnswerDecision(
         parts=parts,
         ai_model=response.generation.model,
         tokens_used=usage.prompt_tokens + usage.completion_tokens,
         products_referenced=products_in("\n".join(parts), response.generation),
+        shown_message_ids=beside.shown,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gateway.worker import hand_offs, metrics, reports
+from gateway.worker import alerts, hand_offs, metrics, proofs, relays, reports
 from gateway.worker.backoff import lease_seconds
 from gateway.worker.circuit import Circuit
 from gateway.worker.pace import Pace, keep_trying, unless
@@ -22,6 +22,7 @@ from kommomesh_runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from kommomesh.conversation.v1.outbox_service_pb2_grpc import OutboxServiceAsyncStub
+    from kommomesh.kommo.v1.channel_service_pb2_grpc import ChannelServiceAsyncStub
     from kommomesh.kommo.v1.kommo_service_pb2_grpc import KommoServiceAsyncStub
 
 # A success is evidence and is kept after the lease too, so it is worth reporting for longer.
@@ -39,6 +40,7 @@ class Deliverer:
     Args:
         outbox: takes the reports.
         kommo: sends.
+        channels: carries between relays and Kommo.
         circuit: whether kommo-service answers.
         settings: settings of the worker.
         pace: when to rest and to stop.
@@ -47,6 +49,7 @@ class Deliverer:
 
     outbox: "OutboxServiceAsyncStub"
     kommo: "KommoServiceAsyncStub"
+    channels: "ChannelServiceAsyncStub"
     circuit: Circuit
     settings: WorkerSettings
     pace: Pace
@@ -98,6 +101,12 @@ class Deliverer:
         if hand_offs.is_action(leased):
             request = hand_offs.hand_off_request(leased)
             return hand_offs.of_hand_off(leased, await self.kommo.HandOff(request, timeout=timeout))
+        if relays.is_of_channel(leased):
+            return await relays.carried(self.channels, leased, timeout)
+        if alerts.is_alert(leased):
+            return alerts.of_alert(await self.kommo.SendAlert(alerts.alert_request(leased), timeout=timeout))
+        if proofs.is_proof(leased):
+            return proofs.of_proof(await self.kommo.GetDeliveryProof(proofs.proof_request(leased), timeout=timeout))
         return reports.of_response(await self.kommo.SendMessage(reports.send_request(leased), timeout=timeout))
 
     async def _reported(self, leased: LeasedDelivery, report: Report) -> LeasedDelivery | None:

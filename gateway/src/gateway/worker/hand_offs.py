@@ -16,6 +16,8 @@ NAMES = {
     conversation.DELIVERY_KIND_NOTE: "note",
     conversation.DELIVERY_KIND_TASK: "task",
     conversation.DELIVERY_KIND_LEAD_UPDATE: "lead_update",
+    conversation.DELIVERY_KIND_REMINDER: "reminder",
+    conversation.DELIVERY_KIND_VIEWING: "viewing",
 }
 
 
@@ -59,10 +61,10 @@ def of_hand_off(leased: LeasedDelivery, response: kommo.HandOffResponse) -> Repo
 
 
 def _put_action(request: kommo.HandOffRequest, delivery: conversation.Delivery) -> None:
-    match delivery.kind:
+    match _as_action(delivery):
         case conversation.DELIVERY_KIND_NOTE:
             request.note.text = delivery.text
-        case conversation.DELIVERY_KIND_TASK:
+        case conversation.DELIVERY_KIND_TASK | conversation.DELIVERY_KIND_REMINDER:
             request.task.text = delivery.text
             request.task.due_time.CopyFrom(delivery.task.due_time)
             request.task.responsible_user_id = delivery.task.responsible_user_id
@@ -76,3 +78,10 @@ def _put_action(request: kommo.HandOffRequest, delivery: conversation.Delivery) 
                     tags=changes.tags,
                 )
             )
+
+
+def _as_action(delivery: conversation.Delivery) -> "conversation.DeliveryKind.ValueType":
+    """Return what an action is to Kommo: a viewing is a task, or a note where the account wants no tasks."""
+    if delivery.kind != conversation.DELIVERY_KIND_VIEWING:
+        return delivery.kind
+    return conversation.DELIVERY_KIND_TASK if delivery.HasField("task") else conversation.DELIVERY_KIND_NOTE

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
@@ -13,18 +13,19 @@ from gateway.worker.circuit import Circuit
 from gateway.worker.delivery import Deliverer
 from gateway.worker.delivery_loop import delivery_loop
 from gateway.worker.pace import Pace
-from gateway.worker.profiles import Profiles
 from gateway.worker.settings import WorkerSettings
 from gateway.worker.turn import Decider
 from gateway.worker.turn_loop import TurnTaker, turn_loop
 from kommomesh.conversation.v1.outbox_service_pb2_grpc import OutboxServiceStub
 from kommomesh.conversation.v1.turn_service_pb2_grpc import TurnServiceStub
 from kommomesh.intent.v1.intent_service_pb2_grpc import IntentServiceStub
+from kommomesh.kommo.v1.channel_service_pb2_grpc import ChannelServiceStub
 from kommomesh.kommo.v1.kommo_service_pb2_grpc import KommoServiceStub
 from kommomesh.llm.v1.reply_service_pb2_grpc import ReplyServiceStub
-from kommomesh_runtime.accounts import Accounts, load_accounts
+from kommomesh_runtime.accounts import load_accounts
 from kommomesh_runtime.channel import open_channel
 from kommomesh_runtime.logs import get_logger
+from kommomesh_runtime.profiles import read_profiles
 from kommomesh_runtime.server import running_server
 from kommomesh_runtime.settings import ServerSettings
 from kommomesh_runtime.telemetry import served_metrics
@@ -32,7 +33,7 @@ from kommomesh_runtime.telemetry import served_metrics
 CONVERSATION_SERVICES = ("kommomesh.conversation.v1.TurnService", "kommomesh.conversation.v1.OutboxService")
 INTENT_SERVICES = ("kommomesh.intent.v1.IntentService",)
 LLM_SERVICES = ("kommomesh.llm.v1.ReplyService",)
-KOMMO_SERVICES = ("kommomesh.kommo.v1.KommoService",)
+KOMMO_SERVICES = ("kommomesh.kommo.v1.KommoService", "kommomesh.kommo.v1.ChannelService")
 
 SHORT_LIMIT_SECONDS = 5.0
 # Longer than any turn may take: the budget of the turn and the lease of the delivery are the real limits.
@@ -43,14 +44,6 @@ log = get_logger()
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _profiles(accounts: Accounts) -> Profiles:
-    """Return the profiles, each read once, so that a bad file is told at the start."""
-    profiles = Profiles()
-    for account in accounts:
-        profiles.get(account)
-    return profiles
 
 
 @asynccontextmanager
@@ -100,7 +93,7 @@ async def _health(settings: WorkerSettings) -> AsyncIterator[None]:
         yield
 
 
-async def run_worker(settings: WorkerSettings, stop: asyncio.Event) -> None:
+async def run_worker(settings: WorkerSettings, stop: asyncio.Event, now: Callable[[], datetime] = _now) -> None:
     """Take turns and deliver until `stop`, then finish or give back what is held.
 
     After `stop` nothing more is leased. What is held gets `settings.grace_seconds`; turns that are not decided by then
@@ -109,17 +102,22 @@ async def run_worker(settings: WorkerSettings, stop: asyncio.Event) -> None:
     Args:
         settings: settings of the worker.
         stop: set by the owner of the process.
+        now: returns the time.
 
     Raises:
         AccountsInvalid: an account file cannot be used.
     """
     accounts = load_accounts(settings.accounts_dir, os.environ)
-    profiles = _profiles(accounts)
+    profiles = read_profiles(accounts)
     pace = Pace(stop=stop, hurry=asyncio.Event(), draw=random.random)
     async with _channels(settings) as (conversation, intent, llm, kommo):
-        deliverer = Deliverer(OutboxServiceStub(conversation), KommoServiceStub(kommo), Circuit(), settings, pace, _now)
-        decider = Decider(IntentServiceStub(intent), ReplyServiceStub(llm), accounts, profiles, _now, random.random)
-        taker = TurnTaker(TurnServiceStub(conversation), decider, deliverer, settings, pace, _now)
+        sender = KommoServiceStub(kommo)
+        channels = ChannelServiceStub(kommo)
+        deliverer = Deliverer(OutboxServiceStub(conversation), sender, channels, Circuit(), settings, pace, now)
+        decider = Decider(
+            IntentServiceStub(intent), ReplyServiceStub(llm), accounts, profiles, now, random.random, sender
+        )
+        taker = TurnTaker(TurnServiceStub(conversation), decider, deliverer, settings, pace, now)
         log.info("worker.started", worker_id=settings.worker_id, accounts=len(accounts))
         await _run_loops(taker, settings.grace_seconds)
         log.info("worker.stopped", worker_id=settings.worker_id)

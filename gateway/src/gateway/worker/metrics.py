@@ -8,4 +8,7 @@ DELIVERIES = counter("deliveries_total", "Attempts to send a delivery, by outcom
 CLASSIFICATIONS = counter(
     "worker_classifications_total", "Times that a model was asked for an unsure intent, by outcome.", ("outcome",)
 )
+VERIFICATIONS = counter(
+    "worker_verifications_total", "Messages that were looked up in Kommo before they were acted on.", ("outcome",)
+)
 ERRORS = counter("worker_errors_total", "Failures that the worker outlived, by loop.", ("loop",))

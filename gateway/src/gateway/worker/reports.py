@@ -4,6 +4,8 @@ from gateway.worker.failures import AGAIN_CODES
 from kommomesh.conversation.v1.outbox_service_pb2 import (
     FailedReport,
     LeasedDelivery,
+    LookedReport,
+    OpenedReport,
     ReportDeliveryRequest,
     RetryReport,
     SentReport,
@@ -18,7 +20,7 @@ from kommomesh_runtime.parsing import from_seconds
 UNCLEAR_CODES = AGAIN_CODES | {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED"}
 REFUSED_CODES = frozenset({"INVALID_ARGUMENT", "NOT_FOUND"})
 
-Report = SentReport | RetryReport | FailedReport | SkippedReport
+Report = SentReport | RetryReport | FailedReport | SkippedReport | LookedReport | OpenedReport
 
 
 def send_request(leased: LeasedDelivery) -> kommo.SendMessageRequest:
@@ -37,6 +39,10 @@ def send_request(leased: LeasedDelivery) -> kommo.SendMessageRequest:
         text=delivery.text,
         claimed_kommo_message_ids=leased.claimed_kommo_message_ids,
     )
+    if leased.HasField("salesbot_continuation"):
+        waiting = leased.salesbot_continuation
+        request.salesbot_continuation.return_url = waiting.return_url
+        request.salesbot_continuation.expire_time.CopyFrom(waiting.expire_time)
     if leased.HasField("start_before_time"):
         request.start_before_time.CopyFrom(leased.start_before_time)
     if leased.HasField("unclear_since_time"):
@@ -48,7 +54,12 @@ def of_response(response: kommo.SendMessageResponse) -> Report:
     """Return the report of what Kommo answered; an outcome that is not known yet is unclear."""
     if response.outcome == kommo.SEND_OUTCOME_SENT:
         ids = [kommo_id for kommo_id in response.kommo_message_ids if kommo_id]
-        return SentReport(transport=response.transport or "unknown", kommo_message_ids=ids, talk_id=response.talk_id)
+        return SentReport(
+            transport=response.transport or "unknown",
+            kommo_message_ids=ids,
+            talk_id=response.talk_id,
+            is_quota_used_up=response.is_quota_used_up,
+        )
     if response.outcome == kommo.SEND_OUTCOME_TELL_PERSON:
         return FailedReport(reason=response.reason or "not_sendable")
     is_unclear = response.outcome != kommo.SEND_OUTCOME_RETRY_LATER
@@ -89,6 +100,8 @@ def report_request(leased: LeasedDelivery, report: Report, worker_id: str) -> Re
         retry=report if isinstance(report, RetryReport) else None,
         failed=report if isinstance(report, FailedReport) else None,
         skipped=report if isinstance(report, SkippedReport) else None,
+        looked=report if isinstance(report, LookedReport) else None,
+        opened=report if isinstance(report, OpenedReport) else None,
         worker_id=worker_id,
     )
 
@@ -102,5 +115,9 @@ def outcome_of(report: Report) -> str:
             return "failed"
         case SkippedReport():
             return "skipped"
+        case LookedReport():
+            return "looked"
+        case OpenedReport():
+            return "opened"
         case _:
             return "unclear" if report.is_unclear else "retry"

@@ -17,6 +17,7 @@ from gateway.worker.pace import Pace, keep_trying, unless
 from gateway.worker.settings import WorkerSettings
 from gateway.worker.steps import Steps
 from gateway.worker.turn import Decided, Decider, PutOff
+from gateway.worker.typing_shown import typing_shown
 from kommomesh.conversation.v1.conversation_pb2 import TurnResult
 from kommomesh.conversation.v1.turn_service_pb2 import (
     AbandonTurnRequest,
@@ -26,6 +27,7 @@ from kommomesh.conversation.v1.turn_service_pb2 import (
     EscalateDecision,
     LeasedTurn,
     LeaseTurnsRequest,
+    NoAnswerDecision,
 )
 from kommomesh_runtime.errors import RemoteError
 from kommomesh_runtime.logs import get_logger
@@ -72,9 +74,11 @@ class TurnTaker:
         """Bring a turn to its end: completed, given back, or lost to another worker."""
         structlog.contextvars.bind_contextvars(turn_id=turn.turn_id, conversation_id=turn.conversation.id)
         steps = Steps(asyncio.get_running_loop().time)
+        typing = typing_shown(self.deliverer.channels, self.decider.accounts, turn)
         with metrics.TURNS_IN_FLIGHT.track_inprogress():
             ends_at = steps.seconds + lease_seconds(turn.lease_expire_time, self.now())
-            decided = await unless(self.pace.hurry, self.decider.decide(turn, steps)) or WORKER_STOPPED
+            async with typing:
+                decided = await unless(self.pace.hurry, self.decider.decide(turn, steps)) or WORKER_STOPPED
             if isinstance(decided, PutOff):
                 await self._abandon(turn, decided, steps)
                 return
@@ -147,14 +151,16 @@ def complete_request(turn: LeasedTurn, decided: Decided, steps: Steps, worker_id
     decision = decided.decision
     return CompleteTurnRequest(
         turn_id=turn.turn_id,
-        read_message_ids=[message.id for message in turn.messages],
+        read_message_ids=[message.id for message in decided.read or turn.messages],
         answer=decision if isinstance(decision, AnswerDecision) else None,
         escalate=decision if isinstance(decision, EscalateDecision) else None,
+        no_answer=decision if isinstance(decision, NoAnswerDecision) else None,
         analysis=decided.analysis,
         generation=decided.generation,
         steps=steps.done,
         worker_id=worker_id,
         classification=decided.classification,
+        media=decided.findings,
     )
 
 

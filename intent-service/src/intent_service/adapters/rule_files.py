@@ -39,7 +39,7 @@ def read_decider(thresholds: Thresholds) -> Decider:
 def read_failures() -> FailureReader:
     """Return the reader of failed answers."""
     raw = _toml(RULES / "failures.toml")
-    return FailureReader(raw["patterns"], raw["closing"], raw["useless"], raw["offered"])
+    return FailureReader(raw["patterns"], raw["closing"], raw["useless"], raw["offered"], raw["insisting"])
 
 
 def read_lexicon() -> Lexicon:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from enum import Enum, auto
 
 import re2
@@ -11,7 +12,9 @@ import re2
 from intent_service.domain.analysis import Role
 
 SAME_WORDS = 0.75
+SAME_ANSWER = 0.9
 _LEAST_WORDS = 3
+_LONG_WORD = 5
 
 
 class Failure(Enum):
@@ -47,12 +50,19 @@ class FailureReader:
         closing: patterns of messages after which no answer is needed any more.
         useless: patterns that call the last answer useless.
         offered: patterns of what the assistant had offered, when the complaint is about that and not about the answer.
+        insisting: patterns of messages that speak of the answers, and so ask for nothing new.
     """
 
     def __init__(
-        self, failed: Sequence[str], closing: Sequence[str], useless: Sequence[str], offered: Sequence[str]
+        self,
+        failed: Sequence[str],
+        closing: Sequence[str],
+        useless: Sequence[str],
+        offered: Sequence[str],
+        insisting: Sequence[str],
     ) -> None:
-        self._failed, self._closing, self._useless, self._offered = map(_any_of, (failed, closing, useless, offered))
+        every = (failed, closing, useless, offered, insisting)
+        self._failed, self._closing, self._useless, self._offered, self._insisting = map(_any_of, every)
 
     def failure(self, history: Sequence[Turn], text: str) -> Failure:
         """Return how the assistant failed before the message `text`, if the customer still needs an answer."""
@@ -62,11 +72,18 @@ class FailureReader:
         questions = [turn.text for turn in history if turn.role is Role.USER]
         if len(answers) == 2 and all(self._failed.search(answer) for answer in answers):
             return Failure.TWO_FAILED_ANSWERS
-        if len(answers) == 2 and _is_same(*answers):
+        if len(answers) == 2 and _is_repeated(*answers) and not self._is_new(text, questions[-2:]):
             return Failure.SAME_ANSWER_AGAIN
         if len(questions) >= 2 and all(_is_same(text, question) for question in questions[-2:]):
             return Failure.SAME_QUESTION_AGAIN
         return Failure.NONE
+
+    def _is_new(self, text: str, questions: Sequence[str]) -> bool:
+        """Tell whether a message asks for something else than the questions before it, which one answer had met."""
+        every = text.split(" ")
+        said = {word for word in every if len(word) >= _LONG_WORD}
+        before = {word for question in questions for word in question.split(" ")}
+        return "?" in every and bool(said) and said.isdisjoint(before) and not self._insisting.search(text)
 
     def refusal(self, history: Sequence[Turn], text: str) -> Refusal:
         """Return what the message calls useless, if anything: the last answer of the assistant, or what it offered."""
@@ -79,6 +96,14 @@ class FailureReader:
 
 def _any_of(patterns: Sequence[str]) -> re2._Regexp[str]:
     return re2.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+
+
+def _is_repeated(left: str, right: str) -> bool:
+    """Tell whether an answer was given again; a list that became shorter is another answer."""
+    a, b = left.split(" "), right.split(" ")
+    if min(len(a), len(b)) < _LEAST_WORDS:
+        return left == right and len(a) > 1
+    return SequenceMatcher(None, a, b, autojunk=False).ratio() >= SAME_ANSWER
 
 
 def _is_same(left: str, right: str) -> bool:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from kommo_service.adapters.account_settings_check import settings_findings, texts_of
 from kommo_service.adapters.kommo_http import KommoHttp, Request
-from kommo_service.domain import channel_check, token_check, webhook_check
+from kommo_service.domain import channel_check, salesbot_check, token_check, webhook_check
 from kommo_service.domain.account_answer import (
     clock,
     identity,
@@ -97,6 +97,7 @@ class AccountCheck:
         found += [clock(answer), *identity(answer.body, self.account.id, self.account.subdomain)]
         found += await self._rights(rest, claims)
         found += await self._webhook(rest)
+        found += await self._salesbot(rest)
         if self.account.channel:
             found += await self._channel(rest, self.account.channel, str(answer.body.get("amojo_id") or ""))
         return found
@@ -105,6 +106,13 @@ class AccountCheck:
         sending = await rest.ask("probe_send", "POST", f"{PROBE_TALK}/send_message", body={"text": ""})
         reading = await rest.ask("probe_read", "GET", f"{PROBE_TALK}/messages", {"limit": "1"})
         return [token_check.scopes(claims, refused_scopes(sending, reading)), *plan(sending)]
+
+    async def _salesbot(self, rest: "_Rest") -> list[Finding]:
+        field_id = self.account.salesbot.field_id
+        if "salesbot_field" not in self.account.transports or field_id is None:
+            return []
+        answer = await rest.ask("get_field", "GET", f"{salesbot_check.FIELD_PATH}/{field_id}")
+        return [salesbot_check.field(answer, field_id, self.account.salesbot.field_limit)]
 
     async def _webhook(self, rest: "_Rest") -> list[Finding]:
         found = await self._subscriptions(rest)

@@ -11,7 +11,7 @@ from kommomesh_runtime.accounts import Account, SecretName
 from kommomesh_runtime.profile import ProfileError, load_profile
 
 # What kommo-service owns; the other secrets belong to the gateway, and need not be where this runs.
-OWN_SECRETS: tuple[SecretName, ...] = ("access_token", "channel_secret")
+OWN_SECRETS: tuple[SecretName, ...] = ("access_token", "channel_secret", "relay_secret", "alert_secret")
 
 
 def is_loopback(url: str) -> bool:
@@ -76,6 +76,13 @@ def _transports(account: Account) -> list[Finding]:
     if "own_channel" in account.transports and account.channel is None:
         text = "own_channel is listed as a transport, but the account file has no [channel]."
         found.append(problem("transports", text, "Add the [channel] table, or take own_channel out of transports."))
+    if account.channel and account.channel.relay_url and "own_channel" not in account.transports:
+        text = "channel.relay_url is set, but own_channel is no transport: nothing could answer the relay's clients."
+        found.append(problem("transports", text, 'Put "own_channel" first in transports.'))
+    bots = account.salesbot
+    if "salesbot_field" in account.transports and (bots.field_id is None or bots.bot_id is None):
+        text = "salesbot_field is listed as a transport, but the account file does not name its field and its bot."
+        found.append(problem("transports", text, "Set field_id and bot_id in the [salesbot] table."))
     return found
 
 
@@ -83,8 +90,14 @@ def _needed_secrets(account: Account) -> list[SecretName]:
     needed: list[SecretName] = ["webhook_secret", "access_token"]
     if account.channel:
         needed.append("channel_secret")
+    if account.channel and account.channel.relay_url:
+        needed.append("relay_secret")
+    if account.handoff.alert_url:
+        needed.append("alert_secret")
     if account.guide_webhook == "signed":
         needed.append("guide_secret")
+    if "salesbot_return" in account.transports:
+        needed.append("client_secret")
     return needed
 
 

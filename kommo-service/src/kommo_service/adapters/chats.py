@@ -43,6 +43,15 @@ class Chats:
         body = json.dumps({"event_type": "new_message", "payload": payload}, ensure_ascii=False).encode()
         return await self._ask(Use.SEND, "new_message", "POST", self._path, body, None)
 
+    async def create_chat(self, body: Mapping[str, Any]) -> Answer | Failure:
+        """Return the answer of making a chat; one that exists is answered alike."""
+        return await self._ask(Use.SEND, "create_chat", "POST", f"{self._path}/chats", _json(body), None)
+
+    async def set_status(self, message_id: str, body: Mapping[str, Any]) -> Answer | Failure:
+        """Return the answer of saying how far a message got; it is named by Kommo's id."""
+        path = f"{self._path}/{quote(message_id, safe='')}/delivery_status"
+        return await self._ask(Use.SEND, "delivery_status", "POST", path, _json(body), None)
+
     async def history(self, chat_id: str, offset: int, limit: int) -> Answer | Failure:
         """Return the answer of one page of a chat's history; the chat is named by Kommo's id."""
         path = f"{self._path}/chats/{quote(chat_id, safe='')}/history"
@@ -60,3 +69,7 @@ class Chats:
             if isinstance(answer, Failure) or answer.status != 403 or answer.is_html:
                 return answer
         return answer
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode()

@@ -85,6 +85,7 @@ class KommoHttp:
         now: returns the time.
         clock: returns seconds that only grow.
         jitter: returns 0 to 1.
+        answer_seconds: longest wait for an answer.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class KommoHttp:
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float],
+        answer_seconds: float = READ_SECONDS,
     ) -> None:
         self._client = client
         self._base_url = base_url.rstrip("/")
@@ -105,6 +107,7 @@ class KommoHttp:
         self._now = now
         self._clock = clock
         self._jitter = jitter
+        self._answer_seconds = answer_seconds
 
     def admit(self, use: Use, count: int = 1) -> None:
         """Take `count` requests out of the account's second.
@@ -134,10 +137,10 @@ class KommoHttp:
         return answer
 
     async def _ask(self, request: Request) -> Answer | Failure:
-        total = call_timeout(CONNECT_SECONDS + READ_SECONDS) or 0.0
+        total = call_timeout(CONNECT_SECONDS + self._answer_seconds) or 0.0
         if total < LEAST_SECONDS:
             return Failure.NOT_CONNECTED
-        timeout = httpx.Timeout(min(READ_SECONDS, total), connect=min(CONNECT_SECONDS, total / 2))
+        timeout = httpx.Timeout(min(self._answer_seconds, total), connect=min(CONNECT_SECONDS, total / 2))
         try:
             async with asyncio.timeout(total):
                 return await self._exchange(request, timeout)

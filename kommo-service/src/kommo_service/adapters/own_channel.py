@@ -41,7 +41,6 @@ CLIENTS_KEPT = 10_000
 # After this long a measured drift is old: one request goes out and measures it again.
 DRIFT_SECONDS = 60.0
 BOT_NAME = "Bot"
-OWN_ORIGIN = "amo.ext."
 
 
 class OwnChannel:
@@ -137,6 +136,19 @@ class OwnChannel:
             self._clients.popitem(last=False)
         return client
 
+    async def held(self, chat_id: str, since: datetime) -> Mapping[str, str] | Outcome:
+        """Return Kommo's ids by ours of a chat's messages since a time, or why the history cannot be read.
+
+        Raises:
+            KommoRateLimited: the account has no request left; nothing was read.
+        """
+        self._chats.http.admit(Use.READ)
+        return await self._read(chat_id, since)
+
+    def is_own(self, origin: str) -> bool:
+        """Tell whether a chat of an origin is one of this channel."""
+        return self._is_own(origin)
+
     async def _read(self, chat_id: str, since: datetime | None) -> Mapping[str, str] | Outcome:
         """Return Kommo's ids by ours, of all messages of a chat or of those since a time."""
         known: dict[str, str] = {}
@@ -155,8 +167,7 @@ class OwnChannel:
         return TellPerson(Reason.READ_BACK_REFUSED)
 
     def _is_own(self, origin: str) -> bool:
-        code = self._channel.code
-        return origin == code if code else origin.startswith(OWN_ORIGIN)
+        return self._channel.owns(origin)
 
     def _noted(self, answer: Answer | Failure) -> Answer | Failure:
         if isinstance(answer, Answer) and answer.date is not None:

@@ -44,6 +44,9 @@ class Rest:
     ) -> Answer | Failure:
         answer: Answer | Failure = _NO_TOKEN
         for number, token in enumerate(self._tokens()):
+            if not token.get_secret_value().isascii():
+                # No header can carry it, so Kommo would know it as little as a wrong one.
+                continue
             if number:
                 self.http.count(use)
             headers = {"Authorization": f"Bearer {token.get_secret_value()}", "Accept": "application/json"}

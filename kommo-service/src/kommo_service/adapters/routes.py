@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,14 +14,20 @@ import httpx
 
 from kommo_service.adapters.chats import Chats
 from kommo_service.adapters.hand_off import HandOffs
-from kommo_service.adapters.kommo_http import KommoHttp, new_client
+from kommo_service.adapters.kommo_http import READ_SECONDS, KommoHttp, new_client
+from kommo_service.adapters.lead_fields import LeadFields
 from kommo_service.adapters.own_channel import OwnChannel
 from kommo_service.adapters.rest import Rest
+from kommo_service.adapters.salesbot_field import BusyLeads, SalesbotField
+from kommo_service.adapters.salesbot_return import SalesbotReturn
 from kommo_service.adapters.talk_message import TalkMessage
+from kommo_service.adapters.talk_reader import TalkReader
+from kommo_service.adapters.talk_record import TalkRecord
 from kommo_service.domain.limiter import Limiter
 from kommo_service.domain.outcomes import Reason
 from kommo_service.domain.route import Route, Transport
 from kommomesh_runtime.accounts import Account, Accounts, SecretName
+from kommomesh_runtime.accounts import Transport as TransportName
 from kommomesh_runtime.logs import get_logger
 
 ROUTE_SECRETS: tuple[SecretName, ...] = ("access_token", "channel_secret")
@@ -45,6 +51,7 @@ class Routes:
         now: returns the time.
         clock: returns seconds that only grow.
         jitter: returns 0 to 1.
+        answer_seconds: longest wait for an answer of Kommo.
     """
 
     def __init__(
@@ -55,8 +62,10 @@ class Routes:
         now: Callable[[], datetime],
         clock: Callable[[], float],
         jitter: Callable[[], float],
+        answer_seconds: float = READ_SECONDS,
     ) -> None:
         self._accounts = accounts
+        self._answer_seconds = answer_seconds
         self._settle_seconds = settle_seconds
         self._now = now
         self._clock = clock
@@ -64,6 +73,7 @@ class Routes:
         self._opened: dict[str, _Opened] = {}
         self._left: list[_Opened] = []
         self._limiters: dict[tuple[str, str], Limiter] = {}
+        self._busy_leads: BusyLeads = set()
 
     def get(self, account_id: str) -> Route:
         """Return the route of an account.
@@ -80,6 +90,14 @@ class Routes:
             AccountNotFound: no configured account has the id.
         """
         return self._current(account_id).hand_offs
+
+    def record(self, account_id: str) -> TalkRecord:
+        """Return what reads Kommo's record of an account.
+
+        Raises:
+            AccountNotFound: no configured account has the id.
+        """
+        return self._current(account_id).record
 
     def _current(self, account_id: str) -> "_Opened":
         account = self._accounts.get(account_id)
@@ -104,16 +122,27 @@ class Routes:
     def _open(self, account: Account, secrets: tuple[bool, ...]) -> "_Opened":
         client = new_client()
         host = partial(self._host, client, account)
-        route = _route(account, host, self._settle_seconds, self._now)
+        route = _route(account, host, self._settle_seconds, self._busy_leads, self._now)
         rest = _rest(account, host)
         hand_offs = rest if isinstance(rest, Reason) else HandOffs(rest, self._settle_seconds, self._now)
-        return _Opened(account, secrets, client, route, hand_offs)
+        return _Opened(account, secrets, client, route, hand_offs, _record(account, rest, route))
 
     def _host(self, client: httpx.AsyncClient, account: Account, base_url: str) -> KommoHttp:
-        limiter = self._limiters.get((account.id, base_url))
+        # One host has one limit, however its address is written.
+        host = (account.id, base_url.rstrip("/").lower())
+        limiter = self._limiters.get(host)
         if limiter is None or limiter.rate != account.requests_per_second:
-            limiter = self._limiters[account.id, base_url] = Limiter(account.requests_per_second)
-        return KommoHttp(client, base_url, account.id, limiter, now=self._now, clock=self._clock, jitter=self._jitter)
+            limiter = self._limiters[host] = Limiter(account.requests_per_second)
+        return KommoHttp(
+            client,
+            base_url,
+            account.id,
+            limiter,
+            now=self._now,
+            clock=self._clock,
+            jitter=self._jitter,
+            answer_seconds=self._answer_seconds,
+        )
 
     def _leave(self, opened: "_Opened") -> None:
         opened.left_at = self._clock()
@@ -142,6 +171,7 @@ class _Opened:
     client: httpx.AsyncClient
     route: Route
     hand_offs: HandOffs | Reason
+    record: TalkRecord
     left_at: float = 0.0
 
 
@@ -159,9 +189,17 @@ async def open_routes(
     now: Callable[[], datetime],
     clock: Callable[[], float] = time.monotonic,
     jitter: Callable[[], float] = random.random,
+    answer_seconds: float = READ_SECONDS,
 ) -> AsyncIterator[Routes]:
     """Give the routes of the accounts while inside; see `Routes`."""
-    routes = Routes(accounts, settle_seconds=settle_seconds, now=now, clock=clock, jitter=jitter)
+    routes = Routes(
+        accounts,
+        settle_seconds=settle_seconds,
+        now=now,
+        clock=clock,
+        jitter=jitter,
+        answer_seconds=answer_seconds,
+    )
     for account in accounts:
         routes.get(account.id)
     sweeper = asyncio.create_task(_sweep_again_and_again(routes), name="routes-sweeper")
@@ -175,12 +213,22 @@ async def open_routes(
 
 
 def _route(
-    account: Account, host: Callable[[str], KommoHttp], settle_seconds: float, now: Callable[[], datetime]
+    account: Account,
+    host: Callable[[str], KommoHttp],
+    settle_seconds: float,
+    busy: BusyLeads,
+    now: Callable[[], datetime],
 ) -> Route:
     opened: list[Transport] = []
     closed: list[Reason] = []
+    opener_of: Mapping[TransportName, Callable[[], Transport | Reason]] = {
+        "talk_message": lambda: _talk_message(account, host, now),
+        "salesbot_field": lambda: _salesbot_field(account, host, busy, now),
+        "salesbot_return": lambda: _salesbot_return(account, host, now),
+        "own_channel": lambda: _own_channel(account, host, now),
+    }
     for name in account.transports:
-        transport = _own_channel(account, host, now) if name == "own_channel" else _talk_message(account, host, now)
+        transport = opener_of[name]()
         if isinstance(transport, Reason):
             log.warning("transport.closed", account_id=account.id, transport=name, reason=transport.value)
             closed.append(transport)
@@ -197,11 +245,44 @@ def _rest(account: Account, host: Callable[[str], KommoHttp]) -> Rest | Reason:
     return Rest(host(account.kommo_base_url), partial(account.secret, "access_token"))
 
 
+def _record(account: Account, rest: Rest | Reason, route: Route) -> TalkRecord:
+    reader = rest if isinstance(rest, Reason) else TalkReader(rest, _is_loopback(account.kommo_base_url))
+    channel = next((one for one in route.transports if isinstance(one, OwnChannel)), None)
+    return TalkRecord(account.id, reader, channel)
+
+
 def _talk_message(
     account: Account, host: Callable[[str], KommoHttp], now: Callable[[], datetime]
 ) -> Transport | Reason:
     rest = _rest(account, host)
     return rest if isinstance(rest, Reason) else TalkMessage(rest, _is_loopback(account.kommo_base_url), now)
+
+
+def _salesbot_field(
+    account: Account, host: Callable[[str], KommoHttp], busy: BusyLeads, now: Callable[[], datetime]
+) -> Transport | Reason:
+    rest, bots = _rest(account, host), account.salesbot
+    if isinstance(rest, Reason):
+        return rest
+    if bots.field_id is None or bots.bot_id is None:
+        return Reason.SALESBOT_NOT_CONFIGURED
+    reader = TalkReader(rest, _is_loopback(account.kommo_base_url))
+    fields = LeadFields(rest, bots.field_id, bots.bot_id)
+    return SalesbotField(fields, reader, bots.field_limit, bots.wait_seconds, busy, now)
+
+
+def _salesbot_return(
+    account: Account, host: Callable[[str], KommoHttp], now: Callable[[], datetime]
+) -> Transport | Reason:
+    rest, bots = _rest(account, host), account.salesbot
+    if isinstance(rest, Reason):
+        return rest
+
+    def rest_of(base_url: str) -> Rest:
+        return Rest(host(base_url), partial(account.secret, "access_token"))
+
+    reader = TalkReader(rest, _is_loopback(account.kommo_base_url))
+    return SalesbotReturn(account, reader, rest_of, bots.return_mode, bots.wait_seconds, now)
 
 
 def _own_channel(account: Account, host: Callable[[str], KommoHttp], now: Callable[[], datetime]) -> Transport | Reason:

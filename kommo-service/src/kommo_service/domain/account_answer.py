@@ -100,4 +100,6 @@ def plan(sending: Answer | Failure) -> list[Finding]:
     return [problem("plan", "Kommo asks for payment before it sends.", "Pay the account's plan.")]
 
 
-_QUOTA_UNKNOWN = unknown("quota", "Kommo does not tell how many messages are left; its settings page shows them.")
+_QUOTA_UNKNOWN = unknown(
+    "quota", "Kommo does not tell how many messages are left; `kommomesh accounts usage` shows what the mesh has sent."
+)

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from kommo_service.domain.findings import Finding, fine, problem, unknown, warning
 
+MOST_DRIFT_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelFacts:
@@ -94,3 +96,27 @@ def users(known: Collection[str], found: Collection[str]) -> Finding:
         return fine("users", "All people of the account are known.")
     text = f"{len(missing)} of the account's people would be taken for bots in the own channel."
     return warning("users", text, f"Add to user_amojo_ids: {', '.join(missing)}.")
+
+
+class ConnectionRefused(Exception):
+    """Kommo did not connect or disconnect a channel; the text says what to do."""
+
+
+def refused_connection(status: int, drift_seconds: float) -> ConnectionRefused:
+    """Return what an answer to *connect* or *disconnect* that is no success means, in words.
+
+    Args:
+        status: of the answer.
+        drift_seconds: how far Kommo's clock is ahead of ours.
+
+    Source: Kommo Chats API, connecting a channel: 400, 403, 404.
+    """
+    if status == 403 and abs(drift_seconds) > MOST_DRIFT_SECONDS:
+        return ConnectionRefused("Kommo refuses the signature: this machine's clock is wrong; set it right.")
+    texts = {
+        400: "Kommo does not take the request: see that channel.amojo_id is this account's.",
+        403: "Kommo refuses the signature: set secrets.channel_secret to the channel's secret, not the integration's.",
+        404: "Kommo knows no such channel in this account: correct channel.channel_id, and ask Kommo's support whether "
+        "the channel is registered for the account.",
+    }
+    return ConnectionRefused(texts.get(status, f"Kommo answered {status}; run the command again later."))

@@ -79,13 +79,22 @@ _TALK_REFUSALS: Mapping[int, Reason] = {
     404: Reason.TALK_NOT_FOUND,
     422: Reason.TALK_CLOSED,
 }
-_CHANGE_REFUSALS: Mapping[int, Reason] = {
+_CHANGE_REFUSALS: dict[int, Reason] = {
     400: Reason.INVALID_ACTION,
     401: Reason.TOKEN_REFUSED,
     403: Reason.SCOPE_MISSING,
     404: Reason.ENTITY_NOT_FOUND,
     422: Reason.INVALID_ACTION,
 }
+_FIELD_REFUSALS: Mapping[int, Reason] = _CHANGE_REFUSALS | {400: Reason.FIELD_REFUSED, 422: Reason.FIELD_REFUSED}
+_BOT_REFUSALS: dict[int, Reason] = {
+    400: Reason.BOT_REFUSED,
+    401: Reason.TOKEN_REFUSED,
+    403: Reason.SCOPE_MISSING,
+    404: Reason.BOT_NOT_FOUND,
+    422: Reason.BOT_REFUSED,
+}
+_CONTINUATION_REFUSALS: Mapping[int, Reason] = _BOT_REFUSALS | {404: Reason.CONTINUATION_GONE}
 _CHANNEL_REFUSALS: Mapping[int, Reason] = {
     400: Reason.INVALID_TEXT,
     401: Reason.SIGNATURE_REFUSED,
@@ -148,6 +157,36 @@ def of_change(answer: Answer | Failure, name: str) -> Outcome:
     return TryAnotherWay(_CHANGE_REFUSALS.get(answer.status, Reason.UNEXPECTED_ANSWER))
 
 
+def of_field_access(answer: Answer | Failure) -> Outcome | None:
+    """Return what a failed reading or writing of a lead's field means; None when it worked.
+
+    Nobody gets a message by it, so that it may be repeated whatever became of it.
+
+    Source: Kommo, leads; errors of the REST API.
+    """
+    if isinstance(answer, Answer) and answer.status in (204, 404):
+        return TryAnotherWay(Reason.ENTITY_NOT_FOUND)
+    if isinstance(answer, Answer) and answer.status == 402:
+        return TryAnotherWay(_payment_reason(answer.detail))
+    return _of_lookup(answer, _FIELD_REFUSALS)
+
+
+def of_bot_run(answer: Answer | Failure) -> Outcome:
+    """Return what became of the launch of a bot; taken is not printed yet.
+
+    Source: Kommo, launching a Salesbot: 202 with the text `Accepted`.
+    """
+    return _of_bot(answer, _BOT_REFUSALS)
+
+
+def of_continuation(answer: Answer | Failure) -> Outcome:
+    """Return what became of a bot's continuation; taken is not printed yet.
+
+    Source: Kommo Salesbot, continuation: 202, or 404 where the bot was stopped, continued before or waited too long.
+    """
+    return _of_bot(answer, _CONTINUATION_REFUSALS)
+
+
 def of_rest_lookup(answer: Answer | Failure) -> Outcome | None:
     """Return what a failed look into the CRM means for an action not carried out yet; None when it worked.
 
@@ -194,6 +233,18 @@ def of_channel_lookup(answer: Answer | Failure) -> Outcome | None:
 def objects(items: object) -> Sequence[Mapping[str, Any]]:
     """Return the objects of a JSON list; of anything else, nothing."""
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _of_bot(answer: Answer | Failure, refusals: Mapping[int, Reason]) -> Outcome:
+    shared = _of_any(answer)
+    if shared is not None:
+        return shared
+    assert isinstance(answer, Answer)
+    if answer.status == 402:
+        return TryAnotherWay(_payment_reason(answer.detail))
+    if 200 <= answer.status < 300:
+        return Sent(())
+    return TryAnotherWay(refusals.get(answer.status, Reason.UNEXPECTED_ANSWER))
 
 
 def _of_lookup(answer: Answer | Failure, refusals: Mapping[int, Reason]) -> Outcome | None:

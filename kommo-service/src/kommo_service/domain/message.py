@@ -11,12 +11,21 @@ _NAMESPACE = uuid5(NAMESPACE_URL, "urn:kommomesh:delivery")
 
 
 @dataclass(frozen=True, slots=True)
+class Continuation:
+    """Where a Salesbot that waits is told how to go on, and until when it waits."""
+
+    return_url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """What is to be said, to whom, and until when it may be started.
 
     Args:
         unclear_since: when the first attempt without a known outcome began; None when there was none.
         claimed_ids: Kommo's ids that prove other deliveries.
+        continuation: the Salesbot that waits for this message alone; None when none does.
     """
 
     delivery_id: str
@@ -31,6 +40,8 @@ class Message:
     start_before: datetime | None = None
     unclear_since: datetime | None = None
     claimed_ids: frozenset[str] = frozenset()
+    lead_id: str = ""
+    continuation: Continuation | None = None
 
     def piece_id(self, index: int) -> UUID:
         """Return the id of one piece, the same on every attempt."""

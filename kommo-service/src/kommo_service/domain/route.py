@@ -1,7 +1,7 @@
 """The order in which an account's transports are tried, and the care that a repeated attempt needs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -44,10 +44,15 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of a message, and the transport that decided it; empty when none did."""
+    """What became of a message, and the transport that decided it; empty when none did.
+
+    Args:
+        passed_over: why transports before that one did not take it.
+    """
 
     outcome: FinalOutcome
     transport: str
+    passed_over: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ class Route:
         if wait > 0:
             return Delivered(Unclear(wait, Reason.NOT_SETTLED), "")
         delivered = await self._send(message)
-        return Delivered(repeated(delivered.outcome), delivered.transport)
+        return replace(delivered, outcome=repeated(delivered.outcome))
 
     async def _send(self, message: Message) -> Delivered:
         reasons = list(self.closed)
@@ -97,10 +102,10 @@ class Route:
                 return Delivered(RetryLater(LEASE_SECONDS, Reason.LEASE_ENDED), transport.name)
             outcome = await transport.send(message, NOTHING_SENT)
             if not isinstance(outcome, TryAnotherWay):
-                return Delivered(outcome, transport.name)
+                return Delivered(outcome, transport.name, tuple(reasons))
             reasons.append(outcome.reason)
             last = transport.name
-        return Delivered(TellPerson(most_telling(reasons)), last)
+        return Delivered(TellPerson(most_telling(reasons)), last, tuple(reasons))
 
     async def _continue(self, transport: Transport, message: Message, progress: Progress) -> Delivered:
         return Delivered(repeated(await transport.send(message, progress)), transport.name)

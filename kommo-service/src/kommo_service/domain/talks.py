@@ -13,6 +13,7 @@ class Talk:
     chat_id: str
     is_open: bool
     updated_at: float
+    lead_id: str = ""
 
 
 def listed(items: Iterable[Mapping[str, Any]]) -> list[Talk]:
@@ -23,6 +24,7 @@ def listed(items: Iterable[Mapping[str, Any]]) -> list[Talk]:
             str(item.get("chat_id") or ""),
             bool(item.get("is_in_work")),
             float(item.get("updated_at") or 0),
+            str(item.get("entity_id") or "") if item.get("entity_type") in ("lead", "leads") else "",
         )
         for item in items
         if item.get("talk_id")

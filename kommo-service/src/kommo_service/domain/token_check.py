@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +13,8 @@ SEND_SCOPE = "send_external_messages"
 LIST_SCOPE = "list_external_messages"
 NEEDED_SCOPES = (SEND_SCOPE, LIST_SCOPE)
 SOON = timedelta(days=30)
+# From here on it is told again and again, because nothing can be sent once it has ended.
+URGENT = timedelta(days=14)
 HOW_TO_RENEW = (
     "In Kommo: Settings > Integrations > the private integration > Keys and scopes, generate a long-lived token"
 )
@@ -69,6 +71,13 @@ def expiry(claims: Claims | None, now: datetime) -> Finding:
     if claims.expires_at - now < SOON:
         return warning("token_expiry", f"The access token ends on {day}.", remedy)
     return fine("token_expiry", f"The access token is good until {day}.")
+
+
+def last_end(tokens: Iterable[str]) -> datetime | None:
+    """Return when the last of an account's tokens ends, all of which count; None where one does not say, or none is."""
+    ends = [claims.expires_at if claims else None for claims in map(claims_of, tokens)]
+    known = [end for end in ends if end is not None]
+    return max(known, default=None) if len(known) == len(ends) else None
 
 
 def owner(claims: Claims | None, account_id: str) -> Finding | None:

@@ -7,9 +7,10 @@ from functools import cache
 from pathlib import Path
 
 from kommomesh_runtime.accounts import Account, Accounts
+from kommomesh_runtime.business_hours import WEEKDAYS
 from kommomesh_runtime.errors import FailedPrecondition
 from kommomesh_runtime.logs import get_logger
-from kommomesh_runtime.profile import WEEKDAYS, BusinessProfile, ProfileError, example_profile_dir, load_profile
+from kommomesh_runtime.profile import BusinessProfile, ProfileError, example_profile_dir, load_profile
 from llm_service.adapters.catalog import load_catalog
 from llm_service.adapters.data_files import load_lexicon, shipped_text, shipped_toml
 from llm_service.adapters.faqs import load_faqs

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from kommomesh_runtime.profile import WEEKDAYS, BusinessProfile
+from kommomesh_runtime.business_hours import WEEKDAYS
+from kommomesh_runtime.profile import BusinessProfile
 from llm_service.adapters.data_files import shipped_toml
 from llm_service.domain.normalise import words
 from llm_service.domain.values import Faq

@@ -30,9 +30,11 @@ HANDOVERS = {
 }
 ASIDE_INTENTS = ("other", "greeting")
 ASIDE_CONFIDENCE = 0.85
-CONTEXT_MESSAGES = 6
+CONTEXT_MESSAGES = 12
 MOST_CONTEXT = 5
 MOST_NAMED = 3
+SURE_INTENT = 0.9
+SURE_ANSWER = 0.8
 LEAST_NAMED = 0.8
 SIGNS = {"taking": ("ok",), "refusing": ("no",)}
 GIFT_QUESTIONS = ("gift_question", "gift_budget")
@@ -97,10 +99,10 @@ def _sentences_of(burst: Iterable[Said]) -> list[str]:
 
 
 def _media_pieces(asking: Asking, burst: Sequence[Said]) -> list[Piece]:
-    names = [MEDIA_TEXTS.get(s.content_type, "media_other") for s in burst if s.content_type != "text" and not s.text]
     if any(said.text.strip() for said in burst):
-        # Beside words, the worker tells a client itself that a voice note was not heard.
-        names = [name for name in names if name != "media_voice"]
+        # Beside words, the caller tells a client itself what becomes of files.
+        return []
+    names = [MEDIA_TEXTS.get(s.content_type, "media_other") for s in burst if s.content_type != "text" and not s.text]
     return [Piece(Act.ANSWER, asking.voice.say(name, asking.language)) for name in dict.fromkeys(names)]
 
 
@@ -130,6 +132,14 @@ def _wanted_handover(asking: Asking, spoken: Sequence[str]) -> Handover | None:
             wanted = handover(voice, code, text, priority)
             return _with_products(wanted, asking) if kind in NAMING else wanted
     return None
+
+
+def _wants_slot(asking: Asking, question: Question, spoken: Sequence[str], pieces: Sequence[Piece]) -> bool:
+    """Tell whether a burst is surely about an appointment, whatever its words, and no row says what it asks."""
+    if question.intent != "appointment" or question.confidence < SURE_INTENT:
+        return False
+    is_told = any(row.kind is Kind.FAQ and row.score >= SURE_ANSWER for piece in pieces for row in piece.rows)
+    return not is_told and all(asking.voice.phrases.kind(sentence) != "appointment_topic" for sentence in spoken)
 
 
 def _with_named_now(asking: Asking, spoken: Sequence[str]) -> Asking:
@@ -284,6 +294,8 @@ def reply_from_data(question: Question, knowledge: Knowledge, voice: Voice) -> D
     if reaction:
         return reaction
     pieces = [*_media_pieces(asking, question.burst), *_answers(asking, spoken)]
+    if _wants_slot(asking, question, spoken, pieces):
+        return DataReply(_with_products(handover(voice, *HANDOVERS["appointment"]), asking))
     if not pieces:
         pieces = [_wordless(asking, question)]
     return _compose(asking, question, spoken, pieces)

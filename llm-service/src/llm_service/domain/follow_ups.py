@@ -10,11 +10,13 @@ from llm_service.domain.phrases import spoken
 from llm_service.domain.product_answers import MOST_DETAILED, instalments_text, products_text, quantity_text, sum_text
 from llm_service.domain.product_texts import LONGEST_LIST, links_text, product_text
 from llm_service.domain.query import Term, content_words
-from llm_service.domain.values import Row
+from llm_service.domain.values import Kind, Row
 from llm_service.domain.wishes import Together, Wish
 
 LONGEST_FOLLOW_UP = 8
 MOST_SUMMED = 5
+SHORTEST_SENTENCE = 2
+MOST_ABOUT_TOPIC = 4
 
 
 def links(asking: Asking, kind: str) -> Piece | None:
@@ -105,11 +107,11 @@ def _is_about_others(asking: Asking, sentence: str, terms: Sequence[Term]) -> bo
         return True
     known = {row.id for row in asking.context}
     found = asking.knowledge.find(sentence, LONGEST_LIST)
-    return (
-        bool(found)
-        and found[0].score >= SURE
-        and not any(row.id in known or kind_of(row.title) in kinds for row in found)
-    )
+    if not found or found[0].score < SURE or any(row.id in known or kind_of(row.title) in kinds for row in found):
+        return False
+    # A colour that another thing comes in is asked of the thing spoken of; only a name leads away from it.
+    named = frozenset(stem(word) for word in words(found[0].title))
+    return found[0].kind is Kind.FAQ or any(_holds(named, term) for term in terms)
 
 
 def _told(asking: Asking, rows: list[Row], terms: Sequence[Term], wish: Wish) -> Piece:
@@ -124,9 +126,11 @@ def _told(asking: Asking, rows: list[Row], terms: Sequence[Term], wish: Wish) ->
 def _variant(asking: Asking, sentence: str, wish: Wish) -> Piece | None:
     """Return the products spoken of, or others of their kind, that are as the sentence wants them."""
     terms = asking.knowledge.product_index.query(sentence).terms
+    stems = asking.knowledge.stems
+    if terms and len(asking.context) == 1 and all(_holds(stems[asking.context[0].id], term) for term in terms):
+        return _told(asking, list(asking.context), terms, wish)
     if not terms or _is_about_others(asking, sentence, terms):
         return None
-    stems = asking.knowledge.stems
     among = [row for row in asking.context if all(_holds(stems[row.id], term) for term in terms)]
     if among and len(asking.context) > 1 and len(asking.context) < LONGEST_LIST:
         return _told(asking, among, terms, wish)
@@ -150,13 +154,35 @@ def _nearest_variant(asking: Asking, sentence: str, terms: Sequence[Term]) -> Pi
     return Piece(Act.ANSWER, text, used)
 
 
-def _of_topic(asking: Asking, asked: Sequence[str]) -> Piece | None:
-    """Return the answer told last once more where it says what is asked now."""
+def _of_topic(asking: Asking, sentence: str, asked: Sequence[str]) -> Piece | None:
+    """Return what the question answered last says with these words in it: `y a Bariloche?`; else that answer again."""
     wanted = {stem(word) for word in asked}
+    for row in asking.topic:
+        found = asking.knowledge.find_faqs(f"{row.title} {sentence}", 1, asking.language)
+        if found and set(asked) <= found[0].covered:
+            return Piece(Act.ANSWER, found[0].text, found)
     for row in asking.topic:
         if wanted <= {stem(word) for word in words(f"{row.title} {row.text}")}:
             return Piece(Act.ANSWER, row.text, (row,))
     return None
+
+
+def _of_bare_question(asking: Asking, sentence: str) -> Piece | None:
+    """Return what a question word alone asks after an answer: `¿cuántas?` after one about instalments."""
+    said = words(sentence)
+    lexicon = asking.knowledge.lexicon
+    if not set(said) & (lexicon.asking | asking.voice.phrases.words["counting"]) or content_words(sentence, lexicon):
+        return None
+    if asking.context and set(said) & (lexicon.pricing - asking.voice.phrases.words["counting"]):
+        # What it costs is asked of the product spoken of before.
+        return None
+    rows = asking.knowledge.find_faqs(f"{sentence} {asking.topic[0].title}", MOST_ABOUT_TOPIC, asking.language)
+    if set(said) & lexicon.pricing:
+        # Who asks how much wants a number, which the answer told last may not have.
+        rows = tuple(row for row in rows if any(character.isdigit() for character in row.text))
+    near = {row.id for row in asking.knowledge.find_faqs(sentence, MOST_ABOUT_TOPIC, asking.language)}
+    rows = tuple(sorted(rows, key=lambda row: row.id not in near))
+    return Piece(Act.ANSWER, rows[0].text, rows[:1]) if rows else None
 
 
 def follow_up(asking: Asking, sentence: str, wish: Wish) -> Piece | None:
@@ -165,8 +191,11 @@ def follow_up(asking: Asking, sentence: str, wish: Wish) -> Piece | None:
     if len(spoken(sentence)) > LONGEST_FOLLOW_UP:
         return None
     phrases = asking.voice.phrases
-    if asked and asking.topic and phrases.follows(sentence) and (again := _of_topic(asking, asked)):
+    goes_on = phrases.follows(sentence) or len(spoken(sentence)) <= SHORTEST_SENTENCE
+    if asked and asking.topic and goes_on and (again := _of_topic(asking, sentence, asked)):
         return again
+    if asking.topic and not asked and (bare := _of_bare_question(asking, sentence)):
+        return bare
     if not asking.context:
         return None
     if not asked:

@@ -1,6 +1,6 @@
 """The catalogue and FAQs of one business, searchable."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +16,8 @@ TEXT_WEIGHT = 0.3
 SIBLING_WEIGHT = 0.6
 FAQ_FLOOR = 0.45
 OTHER_LANGUAGE = 0.8
+# Questions in the language of most of the business's rows are hardly ever meant to be answered by a row of another.
+MEANS_THE_SAME_ELSEWHERE = 0.8
 WORDS_FLOOR = 0.25
 ANSWER_WORDS_FLOOR = 0.44
 MEANS_THE_SAME = 0.6
@@ -30,7 +32,8 @@ class Knowledge:
 
     `folded_names` holds for each SKU its folded name, SKU and link: what a text may name a product by; `stems` holds
     the stems of everything said of it, `kinds` the SKUs by the stem of their name's first word, and `meanings` tells
-    rows that share no word with a message; `brands` are the folded capitalised words inside names.
+    rows that share no word with a message; `brands` are the folded capitalised words inside names; `main_language` is
+    the language of most questions.
     """
 
     products: dict[str, Product]
@@ -45,6 +48,7 @@ class Knowledge:
     kinds: Mapping[str, tuple[str, ...]]
     meanings: Meanings
     brands: frozenset[str]
+    main_language: str = ""
 
     def find_products(self, text: str, limit: int) -> tuple[Row, ...]:
         """Return the products that fit `text`, best first; empty when nothing fits."""
@@ -65,12 +69,22 @@ class Knowledge:
         if not near:
             return self._by_words(tuple(hits.values()), limit, language)
         least = MEANS_THE_SAME if shops else MEANS_NEARLY_THE_SAME
+        foreign = self._foreign(language)
         told = {
-            key: hits.get(key) for key, nearness in near.items() if nearness >= least or self._backs(key, hits, near)
+            key: hits.get(key)
+            for key, nearness in near.items()
+            if (nearness >= least or self._backs(key, hits, near))
+            and (key not in foreign or nearness >= MEANS_THE_SAME_ELSEWHERE)
         }
         weighed = {key: (near[key] + WORDS_SHARE * (hit.score if hit else 0)) for key, hit in told.items()}
         best = sorted(told, key=lambda key: -weighed[key] * (self._fit(key, language) if language else 1.0))
         return tuple(_near_row(self.faqs[key], told[key], near[key]) for key in best[:limit])
+
+    def _foreign(self, language: str) -> frozenset[str]:
+        """Return the questions of other languages, for somebody who writes in the one that most of them are in."""
+        if language != self.main_language:
+            return frozenset()
+        return frozenset(key for key, faq in self.faqs.items() if faq.language not in ("", language))
 
     def _backs(self, key: str, hits: Mapping[str, Hit], near: Mapping[str, float]) -> bool:
         """Tell whether a question that shares words with a text is near it in meaning too."""
@@ -156,6 +170,11 @@ def _product_stems(product: Product) -> frozenset[str]:
     return frozenset(stem(word) for word in words(told))
 
 
+def _main_language(faqs: Sequence[Faq]) -> str:
+    """Return the language of most questions; empty when there are none."""
+    return next((language for language, _ in Counter(faq.language for faq in faqs).most_common(1)), "")
+
+
 def _product_document(product: Product) -> Document:
     tags = " ".join((*product.tags, product.category))
     fields = ((product.name, NAME_WEIGHT), (tags, TAG_WEIGHT), (product.description, TEXT_WEIGHT))
@@ -190,4 +209,5 @@ def build_knowledge(
         kinds=_kinds(products),
         brands=_brands(products),
         meanings=build_meanings(products, faqs, encoder),
+        main_language=_main_language(faqs),
     )

@@ -86,9 +86,11 @@ def _row_text(row: Row, words: Mapping[str, Any], burst: Sequence[Said]) -> str:
 
 def _content(said: Said, words: Mapping[str, Any], longest: int) -> str:
     text = said.text.strip()[:longest]
-    if said.content_type == "text" and text:
+    # Words of a voice note are what it says.
+    if said.content_type in ("text", "voice", "audio") and text:
         return text
-    note = str(words["media"]).format(kind=said.content_type)
+    kinds = words["kinds"]
+    note = str(words["media"]).format(kind=kinds.get(said.content_type, kinds["other"]))
     return f"{note} {text}".strip()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from llm_service.domain.asking import CLOSE_RANK, SURE, Act, Asking, Piece
+from llm_service.domain.faq_choice import near, surely_meant, unless_rivals, worth_telling
 from llm_service.domain.follow_ups import follow_up, links, reckoned
 from llm_service.domain.gift_answers import gift_ideas, with_budget
 from llm_service.domain.knowledge import Knowledge, kind_of, product_row
@@ -18,12 +19,9 @@ from llm_service.domain.wishes import Wish
 
 DESCRIBED_FLOOR = 0.27
 SUGGESTED_FLOOR = 0.34
-PART_FLOOR = 0.35
 MOST_SUGGESTED = 3
-ASIDE_FLOOR = 0.75
 ASIDE_PRODUCT_FLOOR = 0.88
-ASIDE_WORDS_FLOOR = 0.6
-FIXED = {"bot": "bot", "upset": "upset", "wrong_number": "wrong_number", "instructions": "off_topic"}
+FIXED = {name: name for name in ("bot", "upset", "confused", "wrong_number")} | {"instructions": "off_topic"}
 Found = tuple[tuple[Row, ...], tuple[Row, ...]]
 
 
@@ -35,20 +33,6 @@ def _close_to_best(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(sorted(close, key=lambda row: row.stock == 0)[:LONGEST_LIST])
 
 
-def _near(asking: Asking, text: str, faqs: tuple[Row, ...]) -> tuple[Row, ...]:
-    """Return the questions, found by a part of the text, that are near the whole of it too."""
-    nearness = asking.knowledge.meanings.faqs(text)
-    return tuple(row for row in faqs if nearness.get(row.id, 1.0) >= PART_FLOOR)
-
-
-def _surely_meant(asking: Asking, text: str, faqs: tuple[Row, ...]) -> tuple[Row, ...]:
-    """Return the questions that a text means beyond doubt, though it is thought to ask nothing of the business."""
-    nearness = asking.knowledge.meanings.faqs(text)
-    return tuple(
-        row for row in faqs if nearness.get(row.id, 0.0) >= (ASIDE_WORDS_FLOOR if row.covered else ASIDE_FLOOR)
-    )
-
-
 def _asks_how(asking: Asking, text: str) -> bool:
     return bool(set(words(text)) & asking.knowledge.lexicon.asking)
 
@@ -57,13 +41,16 @@ def _search(asking: Asking, text: str) -> Found:
     found = asking.knowledge.find_products(text, LONGEST_LIST * 4)
     products = _close_to_best(_of_asked_kind(asking, text, found))
     phrases = asking.voice.phrases
-    faqs = asking.knowledge.find_faqs(phrases.as_asked(text), 1, asking.language, shops=phrases.shops(text))
+    faqs = unless_rivals(
+        asking.knowledge.find_faqs(phrases.as_asked(text), 2, asking.language, shops=phrases.shops(text))
+    )
+    faqs = worth_telling(asking, text, faqs)
     if asking.is_aside:
         products = tuple(row for row in products if not row.missing and row.score >= ASIDE_PRODUCT_FLOOR)
-        faqs = _surely_meant(asking, text, faqs)
+        faqs = surely_meant(asking, text, faqs)
     if products and products[0].missing and not faqs:
         missing = " ".join(sorted(products[0].missing))
-        faqs = _near(asking, text, asking.knowledge.find_faqs(missing, 1, asking.language, shops=True))
+        faqs = near(asking, text, asking.knowledge.find_faqs(missing, 1, asking.language, shops=True))
         products = tuple(replace(row, missing=frozenset()) for row in products) if faqs else products
     if not products or not faqs:
         return products, faqs

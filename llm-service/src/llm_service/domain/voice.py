@@ -53,10 +53,13 @@ class Voice:
             # Nothing tells the language of "ok" or of a product's name, whatever an analysis guesses.
             return self.languages.detect(burst) or self.languages.detect(before) or self.language
         analysed = question.language if question.language in self.languages.words else ""
+        # Of words that tell nothing, what was written before tells more than an analysis of them.
+        told = analysed if self.languages.votes(burst).get(analysed) else ""
         candidates = (
             self.languages.detect(burst, SURE_VOTES),
-            analysed,
+            told,
             self.languages.detect(burst),
             self.languages.detect(before),
+            analysed,
         )
         return next((language for language in candidates if language), self.language)

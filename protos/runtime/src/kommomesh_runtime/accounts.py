@@ -11,14 +11,24 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from kommomesh_runtime.channel_settings import ChannelConfig as ChannelConfig
 from kommomesh_runtime.errors import NotFound
 from kommomesh_runtime.handoff import HandoffSettings
 from kommomesh_runtime.logs import get_logger
+from kommomesh_runtime.salesbot_settings import SalesbotConfig as SalesbotConfig
 from kommomesh_runtime.watched_folder import WatchedFolder
 
-SecretName = Literal["webhook_secret", "access_token", "channel_secret", "client_secret", "guide_secret"]
+SecretName = Literal[
+    "webhook_secret",
+    "access_token",
+    "channel_secret",
+    "client_secret",
+    "guide_secret",
+    "relay_secret",
+    "alert_secret",
+]
 SECRET_NAMES: tuple[SecretName, ...] = get_args(SecretName)
-Transport = Literal["talk_message", "own_channel"]
+Transport = Literal["talk_message", "salesbot_field", "salesbot_return", "own_channel"]
 
 LOCAL_ACCOUNT_ID = "12345"
 SIMULATOR_URL = "http://127.0.0.1:8090"
@@ -74,17 +84,8 @@ class SecretRef(_Frozen):
             return environ.get(self.env, "").strip()
         assert self.file is not None
         # A secret that is not text is no secret of Kommo's: it matches nothing, like a missing one.
-        return self.file.read_text(errors="ignore").strip() if self.file.is_file() else ""
-
-
-class ChannelConfig(_Frozen):
-    """A channel that the account registered itself through the Chats API."""
-
-    scope_id: str
-    channel_id: str = ""
-    bot_id: str = ""
-    code: str = ""
-    amojo_id: str = ""
+        # Some editors begin a file with a mark that is no part of the secret.
+        return self.file.read_text("utf-8-sig", errors="ignore").strip() if self.file.is_file() else ""
 
 
 class Account(_Frozen):
@@ -107,12 +108,15 @@ class Account(_Frozen):
     max_message_age_seconds: float | None = Field(default=None, gt=0)
     delivery_max_age_seconds: float = Field(default=900.0, gt=0)
     requests_per_second: float = Field(default=7.0, gt=0)
+    monthly_message_quota: int | None = Field(default=None, gt=0)
     guide_webhook: Literal["closed", "open", "signed"] = "closed"
+    verify_messages: bool = False
     kommo_base_url: str = ""
     chats_base_url: str = ""
     public_url: str = Field(default="", pattern=f"^({PUBLIC_URL})?$")
     integration_id: str = ""
     channel: ChannelConfig | None = None
+    salesbot: SalesbotConfig = Field(default_factory=SalesbotConfig)
     user_amojo_ids: tuple[str, ...] = ()
     handoff: HandoffSettings = Field(default_factory=HandoffSettings)
     secrets: Mapping[SecretName, tuple[SecretRef, ...]] = Field(default_factory=dict)
@@ -327,24 +331,35 @@ def account_from_guide(environ: Mapping[str, str]) -> Account:
 def local_account(environ: Mapping[str, str]) -> Account:
     """Return the account of the local default, which speaks to the simulator and takes the guide's open webhook."""
     url = environ.get("MESH_SIMULATOR_URL", SIMULATOR_URL)
+    relay_url = environ.get("MESH_LOCAL_RELAY_URL", "")
     return Account(
         id=LOCAL_ACCOUNT_ID,
         subdomain="test",
         profile=_business_dir(environ),
+        public_url=f"http://127.0.0.1:{environ.get('MESH_LOCAL_GATEWAY_PORT', '8080')}",
+        integration_id="3b1f8c52-6d7e-5a90-b4c3-9e2f7a1d6058",
         guide_webhook="open",
         kommo_base_url=url,
         chats_base_url=url,
         requests_per_second=float(environ.get("MESH_LOCAL_REQUESTS_PER_SECOND", "7")),
+        transports=("own_channel", "talk_message") if relay_url else ("talk_message",),
         channel=ChannelConfig(
+            relay_url=relay_url,
             scope_id="7f3d2b1a-9c4e-5d68-8b07-2e6a1c5f9d34_1a5c6e0d-3f7b-5c19-9a86-0d2f4b6c8e10",
             channel_id="7f3d2b1a-9c4e-5d68-8b07-2e6a1c5f9d34",
             amojo_id="1a5c6e0d-3f7b-5c19-9a86-0d2f4b6c8e10",
             bot_id="5e8b7a90-4d1c-5f23-96e4-b3a2d1c0f987",
         ),
+        # The one person of the simulator's account who has opened chats.
+        user_amojo_ids=("eeb00b5e-89a6-52bf-a2bf-820704a2533c",),
         secrets={
             "webhook_secret": (SecretRef(value=SecretStr("local-webhook-secret")),),
             "access_token": (SecretRef(value=SecretStr("local-development-token")),),
             "channel_secret": (SecretRef(value=SecretStr("c0ffee5eed0f1eaf00d5afe7e57ab1e0decade11")),),
+            "client_secret": (
+                SecretRef(value=SecretStr("0ddba11c0ffee5eed0f1eaf00d5afe7e57ab1e0decade1100ddba11c0ffee5ee")),
+            ),
+            "relay_secret": (SecretRef(value=SecretStr("local-relay-secret")),),
         },
     )
 

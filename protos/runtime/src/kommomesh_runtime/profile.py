@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+from kommomesh_runtime.business_hours import WEEKDAYS, BusinessHours
+from kommomesh_runtime.openings import with_opening
+
 LANGUAGES = ("es", "pt", "en")
 VOSEO_COUNTRIES = ("AR", "UY", "PY")
 
@@ -113,17 +115,34 @@ class BusinessProfile(_Frozen):
         """Whether the fixed Spanish texts may say vos, as their built-in form does."""
         return _says_vos(self.locale)
 
+    @property
+    def business_hours(self) -> BusinessHours:
+        """When somebody is there."""
+        spans = {day: [(span.opens, span.closes) for span in day_spans] for day, day_spans in self.hours.items()}
+        return BusinessHours(self.timezone, spans)
+
     def is_open(self, at: datetime) -> bool:
         """Tell whether somebody is there; a business without hours is always open.
 
         Args:
             at: an aware time.
         """
-        if not self.hours:
-            return True
-        local = at.astimezone(ZoneInfo(self.timezone))
-        spans = self.hours.get(WEEKDAYS[local.weekday()], ())
-        return any(span.opens <= local.time() < span.closes for span in spans)
+        return self.business_hours.is_open(at)
+
+    def text_at(self, key: str, at: datetime, language: str = "") -> str:
+        """Return a fixed text as `text` does, for a time: `KEY_closed` while nobody is there, with the next opening.
+
+        Args:
+            key: name of the text for opening hours.
+            at: the aware time at which the client reads it.
+            language: the client's, where it is known.
+
+        Raises:
+            KeyError: there is no text of that name.
+        """
+        hours = self.business_hours
+        spoken = language if language in LANGUAGES else self.language
+        return with_opening(self.text(key if hours.is_open(at) else f"{key}_closed", language), hours, at, spoken)
 
     def text(self, key: str, language: str = "") -> str:
         """Return a fixed text in `language`, else in the business's own.

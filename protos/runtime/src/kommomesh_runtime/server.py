@@ -35,10 +35,16 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service of a server: its full protobuf name, and what registers its servicer."""
+    """One service of a server: its full protobuf name, what registers its servicer, and names of others with it."""
 
     full_name: str
     register: Callable[[grpc.aio.Server], None]
+    others: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all that it registers."""
+        return (self.full_name, *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ def _build(
         service.register(server)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     if settings.reflection_enabled:
-        names = [service.full_name for service in services]
+        names = [name for service in services for name in service.names]
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     return server
 
@@ -121,7 +127,7 @@ async def running_server(
     servicer = health.aio.HealthServicer()
     server = _build(services, settings, servicer)
     port = server.add_insecure_port(f"{settings.host}:{settings.port}")
-    names = ["", "readiness", *(service.full_name for service in services)]
+    names = ["", "readiness", *(name for service in services for name in service.names)]
     await _set_health(servicer, ["liveness"], serving=True)
     await _set_health(servicer, names, serving=ready is None)
     watcher = asyncio.create_task(_watch_readiness(servicer, names, ready)) if ready else None

@@ -13,6 +13,7 @@ class Evidence:
     `currency` is what a bare sign means; `max_installments` and `max_discount_percent` are what the business offers
     (0: nothing beyond its texts); `other_names` are folded names and SKUs of products that were not retrieved;
     `brands` are the folded names inside names of the whole catalogue, `kinds` the stems of what is sold;
+    `has_media` says whether the client sent anything but text;
     `instructions` is the prompt without the business's data; `canary` is the secret word of this request.
     """
 
@@ -28,6 +29,7 @@ class Evidence:
     instructions: str = ""
     canary: str = ""
     language: str = "es"
+    has_media: bool = False
 
     @property
     def folded(self) -> str:

@@ -90,3 +90,10 @@ def check_claims(text: str, patterns: Sequence[re.Pattern[str]]) -> Verdict:
     folded = fold(text)
     found = next((match[0] for pattern in patterns if (match := pattern.search(folded))), "")
     return Verdict("claims", not found, f"claims as done: {found}" if found else "")
+
+
+def check_perceptions(text: str, evidence: Evidence, patterns: Sequence[re.Pattern[str]]) -> Verdict:
+    """Tell whether `text` does not claim to have seen, opened or heard what the client sent, which nobody here can."""
+    folded = fold(text) if evidence.has_media else ""
+    found = next((match[0] for pattern in patterns if (match := pattern.search(folded))), "")
+    return Verdict("perceptions", not found, f"claims to have seen or heard: {found}" if found else "")

@@ -9,7 +9,14 @@ from llm_service.domain.guards.amounts import check_amounts
 from llm_service.domain.guards.evidence import Evidence
 from llm_service.domain.guards.manners import check_form, check_language, check_leaks, check_loops
 from llm_service.domain.guards.offers import StockWords, check_brands, check_meta, check_offers, check_stock_words
-from llm_service.domain.guards.sources import check_claims, check_links, check_names, check_numbers, check_stock
+from llm_service.domain.guards.sources import (
+    check_claims,
+    check_links,
+    check_names,
+    check_numbers,
+    check_perceptions,
+    check_stock,
+)
 from llm_service.domain.guards.times import TimeWords, check_places, check_times
 from llm_service.domain.language import Languages
 from llm_service.domain.normalise import fold
@@ -23,13 +30,15 @@ LONGEST_REPLY = 1800
 class Guards:
     """What the guards know beside the evidence: languages, and patterns over folded text.
 
-    `claims` say something as done, `promises` promise a person, `conditions` make an offer of a promise, `offers` give
-    something away, `meta` speak of the model itself; `stock` and `times` are words of stock, time and place, `foreign`
-    function words of languages that no client of a business is answered in.
+    `claims` say something as done, `perceptions` say that a file was seen or heard, `promises` promise a person,
+    `conditions` make an offer of a promise, `offers` give something away, `meta` speak of the model itself; `stock` and
+    `times` are words of stock, time and place, `foreign` function words of languages that no client of a business is
+    answered in.
     """
 
     languages: Languages
     claims: tuple[re.Pattern[str], ...]
+    perceptions: tuple[re.Pattern[str], ...]
     promises: tuple[re.Pattern[str], ...]
     conditions: re.Pattern[str]
     offers: tuple[re.Pattern[str], ...]
@@ -54,6 +63,7 @@ class Guards:
             check_stock(text, evidence),
             check_stock_words(text, evidence, self.stock),
             check_claims(text, self.claims),
+            check_perceptions(text, evidence, self.perceptions),
             check_times(text, evidence, self.times),
             check_places(text, evidence, self.times),
             check_offers(text, evidence, self.offers),
@@ -74,6 +84,7 @@ def build_guards(languages: Languages, data: Mapping[str, Any]) -> Guards:
     return Guards(
         languages=languages,
         claims=_compiled(data["claims"]),
+        perceptions=_compiled(data["perceptions"]),
         promises=_compiled(data["promises"]),
         conditions=re.compile(data["conditions"]),
         offers=_compiled(data["offers"]),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kommomesh_runtime.accounts import Account
+from kommomesh_runtime.accounts import Account, Accounts
 from kommomesh_runtime.logs import get_logger
 from kommomesh_runtime.profile import BusinessProfile, ProfileError, load_profile
 
@@ -50,3 +50,11 @@ class Profiles:
             return old or self._shipped.model_copy(update={"hours": {}, "locale": account.locale})
         log.info("profile.loaded", account_id=account.id)
         return profile
+
+
+def read_profiles(accounts: Accounts) -> Profiles:
+    """Return the profiles, that of each account read once, so that a bad file is told at the start."""
+    profiles = Profiles()
+    for account in accounts:
+        profiles.get(account)
+    return profiles
